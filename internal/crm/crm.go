@@ -1,0 +1,122 @@
+// Package crm holds the nouns of a CRM (records, properties, associations, lists, users, events) and
+// the rules about them that need no database: filters, tokens, calendar arithmetic.
+package crm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Errors that every implementation of Records returns wrapped.
+var (
+	ErrNotFound = errors.New("not found")
+	ErrDeleted  = errors.New("deleted")
+	ErrInvalid  = errors.New("invalid value") // wrong type, unknown option, unknown or read-only property
+)
+
+// Ref names a record, as in contact/51.
+type Ref struct{ Object, ID string }
+
+func (r Ref) String() string { return r.Object + "/" + r.ID }
+
+// ParseRef reads a record reference such as contact/51. The id may be any text without a slash, a
+// space or a control character.
+func ParseRef(text string) (Ref, error) {
+	object, id, found := strings.Cut(text, "/")
+	if !found || object == "" || id == "" || strings.ContainsFunc(id, func(r rune) bool { return r == '/' || r <= ' ' }) {
+		return Ref{}, fmt.Errorf("%q is not a record: write OBJECT/ID, as in contact/51", text)
+	}
+	return Ref{Object: object, ID: id}, nil
+}
+
+// MarshalText writes the form OBJECT/ID.
+func (r Ref) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText reads the form OBJECT/ID.
+func (r *Ref) UnmarshalText(text []byte) (err error) {
+	*r, err = ParseRef(string(text))
+	return err
+}
+
+// Record is one contact, company, deal, … Its values are in the canonical text of their property's
+// type (see Property.Canonical); a property without a value is absent.
+type Record struct {
+	Ref
+	Properties map[string]string
+	Created    time.Time
+	Updated    time.Time
+	Version    int // grows with every change
+}
+
+// Version of a property's value, newest first in Records.History.
+type PropertyVersion struct {
+	Value  string // "" = cleared
+	At     time.Time
+	Source string // idempotency key of the step, or what else wrote it
+}
+
+// Association links the asked record to another.
+type Association struct {
+	Ref
+	Labels  []string
+	Primary bool
+	Created time.Time
+}
+
+// User is somebody of the team that runs the workspace.
+type User struct {
+	ID     string
+	Name   string
+	Email  string
+	Active bool
+	Team   string   // the primary team
+	Teams  []string // extra teams
+}
+
+// Event is something that happened to a record.
+type Event struct {
+	ID         string
+	Type       string
+	Record     Ref
+	At         time.Time
+	Source     string // key of the step it answers
+	Properties map[string]any
+}
+
+// Membership says where a record stands in a workflow.
+type Membership struct {
+	Active, Ever, Completed, GoalMet bool
+}
+
+// Records is the record store as kinds, filters and tokens see it. Inside a kind that edits our own
+// store all calls share one transaction.
+type Records interface {
+	// Get returns a record. Errors: ErrNotFound, ErrDeleted.
+	Get(ctx context.Context, ref Ref) (Record, error)
+	// Associated returns the associations of ref to records of an object type, the primary one first, then oldest first.
+	Associated(ctx context.Context, ref Ref, object string) ([]Association, error)
+	// Update changes properties; an empty value clears. at is the business time, source goes into the
+	// history of each property. Writing an equal value leaves no history. Errors: ErrNotFound, ErrDeleted, ErrInvalid.
+	Update(ctx context.Context, ref Ref, values map[string]string, at time.Time, source string) error
+	// Increment adds by to a number property atomically; a missing value counts as 0. It returns the new value.
+	Increment(ctx context.Context, ref Ref, property string, by Number, at time.Time, source string) (Number, error)
+	// History returns the versions of a property, newest first.
+	History(ctx context.Context, ref Ref, property string) ([]PropertyVersion, error)
+	// Events returns the events of a record of one type with since ≤ At ≤ until, oldest first.
+	Events(ctx context.Context, ref Ref, eventType string, since, until time.Time) ([]Event, error)
+	// InList tells whether a record is on a static list.
+	InList(ctx context.Context, ref Ref, list string) (bool, error)
+	// Membership tells where a record stands in a workflow.
+	Membership(ctx context.Context, ref Ref, workflow string) (Membership, error)
+	// Subscription returns a contact's state for a subscription type: opted_in, opted_out or "" (not specified).
+	Subscription(ctx context.Context, ref Ref, subscription string) (string, error)
+	// User finds a user by id or address. Errors: ErrNotFound.
+	User(ctx context.Context, id string) (User, error)
+	// Team returns the members of a team, those with it as primary team first. Errors: ErrNotFound.
+	Team(ctx context.Context, id string) ([]User, error)
+	// Catalog returns the object types and properties that are declared.
+	Catalog(ctx context.Context) (*Catalog, error)
+}
