@@ -20,7 +20,8 @@ type Call struct {
 	Due        bool                       `json:"due,omitempty"`     // the wait's deadline has come: answer for good
 	Force      bool                       `json:"force,omitempty"`   // an operator skipped the wait for a window
 	Outputs    map[string]json.RawMessage `json:"outputs,omitempty"` // by action id: what Node.Reads names
-	Notes      []Entry                    `json:"notes,omitempty"`   // what the interpreter did since the last call
+	Visits     map[string]int             `json:"visits,omitempty"`  // how often the nodes of Node.Reads were visited
+	Notes      []Note                     `json:"notes,omitempty"`   // what the interpreter did since the last call
 }
 
 // Key names this visit of this node for ever: it neither contains a run id nor an attempt, so that
@@ -67,6 +68,14 @@ type Event struct {
 	Properties map[string]any `json:"properties,omitempty"`
 }
 
+// Values returns the event's properties; a missing event has none.
+func (e *Event) Values() map[string]any {
+	if e == nil {
+		return nil
+	}
+	return e.Properties
+}
+
 // Entry is one line of the journal. Entries are unique by Key and Phase, so that a repeated attempt
 // writes none twice.
 type Entry struct {
@@ -79,6 +88,26 @@ type Entry struct {
 	Event      string    `json:"event"` // one of the constants below
 	Port       string    `json:"port,omitempty"`
 	Detail     string    `json:"detail,omitempty"`
+}
+
+// Note is a journal entry on its way from the interpreter, which writes nothing itself: it travels with
+// the next call.
+type Note struct {
+	At     time.Time `json:"at"`
+	Node   string    `json:"node,omitempty"`
+	Visit  int       `json:"visit,omitempty"`
+	Kind   string    `json:"kind,omitempty"`
+	Event  string    `json:"event"`
+	Port   string    `json:"port,omitempty"`
+	Detail string    `json:"detail,omitempty"`
+}
+
+// Entry is the journal's form of the note.
+func (n Note) Entry(enrollment string) Entry {
+	key := Call{Enrollment: enrollment, Node: n.Node, Visit: n.Visit}.Key()
+	return Entry{
+		Enrollment: enrollment, Key: key, At: n.At, Node: n.Node, Kind: n.Kind, Event: n.Event, Port: n.Port, Detail: n.Detail,
+	}
 }
 
 // Event types of the journal (semantics §5.5).

@@ -65,7 +65,7 @@ type State struct {
 	Seen       []string                   `json:"seen,omitempty"`    // ids of events received; bounded
 	Outputs    map[string]json.RawMessage `json:"outputs,omitempty"` // by action id, of nodes with Keep
 	Path       []Visited                  `json:"path,omitempty"`    // the last visits; bounded
-	Notes      []Entry                    `json:"notes,omitempty"`   // for the journal, sent with the next call
+	Notes      []Note                     `json:"notes,omitempty"`   // for the journal, sent with the next call
 }
 
 // Visited is one visit on the path that an enrollment took.
@@ -127,7 +127,7 @@ type CloseRequest struct {
 	Exit       Exit      `json:"exit"`
 	Steps      int       `json:"steps"`
 	Now        time.Time `json:"now"`
-	Notes      []Entry   `json:"notes,omitempty"`
+	Notes      []Note    `json:"notes,omitempty"`
 }
 
 // Failure is why a call failed for good.

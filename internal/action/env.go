@@ -1,0 +1,179 @@
+package action
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/internal/provider"
+)
+
+// Ledger remembers outside effects by idempotency key.
+type Ledger interface {
+	LedgerRow(ctx context.Context, key string) (plan.LedgerRow, bool, error)
+	PutLedger(ctx context.Context, row plan.LedgerRow) error
+}
+
+// Journal is the stored list of what every enrollment did and where it stands.
+type Journal interface {
+	WriteJournal(ctx context.Context, entries ...plan.Entry) error
+	Stand(ctx context.Context, standing plan.Standing) error
+	Enrollment(ctx context.Context, id string) (plan.Enrollment, error)
+}
+
+// Books is what one step reads and writes: records, ledger and journal, all in one transaction.
+type Books interface {
+	crm.Records
+	Ledger
+	Journal
+	// Switch returns the mode of a workflow's switch: plan.SwitchOn, plan.SwitchOff.
+	Switch(ctx context.Context, workflow string) (string, error)
+}
+
+// Store is where the books are kept.
+type Store interface {
+	Books // each call its own transaction
+	// Transact runs step in one transaction, which is rolled back when step fails.
+	Transact(ctx context.Context, step func(books Books) error) error
+	// PlanByHash returns a published plan with configs and rules.
+	PlanByHash(ctx context.Context, hash string) (*plan.Plan, error)
+	// Asset returns the newest version of a workspace file.
+	Asset(ctx context.Context, path string) (content []byte, found bool, err error)
+	// Account returns the workspace's settings: crm.Account as JSON.
+	Account(ctx context.Context) (json.RawMessage, error)
+}
+
+// Providers are the ways out of the house that an account has configured.
+type Providers struct {
+	Mail provider.Mail
+	HTTP provider.HTTP
+	// Secret resolves secret://NAME.
+	Secret func(name string) (string, error)
+}
+
+// Env is what one call of one action may touch.
+type Env struct {
+	Providers
+	Records crm.Records
+	Account crm.Account
+	Catalog *crm.Catalog
+	Log     *slog.Logger
+
+	store      Store
+	books      Books // the transaction of this step, or the store itself
+	call       plan.Call
+	rules      *rules
+	record     crm.Ref
+	enrollment plan.Enrollment
+	now        time.Time
+	notes      []note
+}
+
+// Now is the business time of this attempt: the workflow's clock when the action was asked plus, after
+// retries, the time since. Nothing else tells a kind the time (design §5).
+func (e *Env) Now() time.Time { return e.now }
+
+// Record is the enrolled record.
+func (e *Env) Record() crm.Ref { return e.record }
+
+// Zone is where wall-clock times of this workflow are read: the workflow's zone, else the account's.
+// A token such as {{ contact.time_zone }} takes the record's and falls back to the account's when it
+// has none or an unknown one.
+func (e *Env) Zone(ctx context.Context) (*time.Location, error) {
+	account, err := crm.LoadZone(e.Account.TimeZone)
+	if err != nil || e.rules.timeZone == "" {
+		return account, err
+	}
+	template, err := crm.ParseTemplate(e.rules.timeZone)
+	if err != nil {
+		return nil, Permanent("time-zone", "time zone %q: %v", e.rules.timeZone, err)
+	}
+	name, _, err := template.Render(ctx, e.scope())
+	if err != nil {
+		return nil, err
+	}
+	if zone, err := crm.LoadZone(name); err == nil && name != "" {
+		return zone, nil
+	}
+	e.Warn("time zone %q is not known: used %s", name, account)
+	return account, nil
+}
+
+// Render fills a template's tokens; those that are empty and have no default are noted in the journal.
+func (e *Env) Render(ctx context.Context, template crm.Template) (string, error) {
+	text, warnings, err := template.Render(ctx, e.scope())
+	return text, e.rendered(warnings, err)
+}
+
+// RenderHTML fills a template whose result is HTML: values are escaped.
+func (e *Env) RenderHTML(ctx context.Context, template crm.Template) (string, error) {
+	text, warnings, err := template.RenderHTML(ctx, e.scope())
+	return text, e.rendered(warnings, err)
+}
+
+// Value resolves a literal or a token; a single token keeps its type.
+func (e *Env) Value(ctx context.Context, value crm.Value) (any, error) {
+	result, warnings, err := value.Resolve(ctx, e.scope())
+	return result, e.rendered(warnings, err)
+}
+
+func (e *Env) rendered(warnings []crm.Warning, err error) error {
+	for _, warning := range warnings {
+		e.Warn("%s", warning)
+	}
+	return err
+}
+
+// Match evaluates a filter on the enrolled record. Unknown is not a match.
+func (e *Env) Match(ctx context.Context, filter crm.Filter) (bool, error) {
+	zone, err := e.Zone(ctx)
+	if err != nil {
+		return false, err
+	}
+	truth, err := filter.Match(ctx, crm.FilterEnv{Records: e.Records, Ref: e.record, Now: e.now, Zone: zone, Catalog: e.Catalog})
+	return truth == crm.Yes, err
+}
+
+// MatchEvent evaluates a filter on the properties of an event.
+func (e *Env) MatchEvent(ctx context.Context, filter crm.Filter, event crm.Event) (bool, error) {
+	zone, err := e.Zone(ctx)
+	if err != nil {
+		return false, err
+	}
+	truth, err := filter.Match(ctx, crm.FilterEnv{Records: e.Records, Ref: e.record, Event: &event, Now: e.now, Zone: zone, Catalog: e.Catalog})
+	return truth == crm.Yes, err
+}
+
+// Asset reads a workspace file as it is now.
+func (e *Env) Asset(ctx context.Context, path string) ([]byte, bool, error) {
+	return e.store.Asset(ctx, path)
+}
+
+// SentAt tells when an earlier action of this enrollment last did its effect, for waits whose events
+// answer it, and under which key.
+func (e *Env) SentAt(ctx context.Context, node string) (at time.Time, key string, found bool, err error) {
+	source := plan.Call{Enrollment: e.call.Enrollment, Node: node, Visit: e.call.Visits[node]}
+	row, found, err := e.books.LedgerRow(ctx, source.Key())
+	return row.At, source.Key(), found && row.State == plan.LedgerDone, err
+}
+
+// Warn puts a line into the journal beside the step's result.
+func (e *Env) Warn(format string, args ...any) { e.Note(plan.JournalWarning, format, args...) }
+
+// Note puts an event of the given journal type beside the step's result.
+func (e *Env) Note(event, format string, args ...any) {
+	e.notes = append(e.notes, note{event: event, detail: fmt.Sprintf(format, args...)})
+}
+
+type note struct{ event, detail string }
+
+func (e *Env) scope() crm.Scope {
+	return crm.Scope{
+		Records: e.Records, Ref: e.record, Catalog: e.Catalog, Account: e.Account,
+		Now: e.now, Outputs: e.call.Outputs, Event: e.enrollment.Event.Values(),
+	}
+}

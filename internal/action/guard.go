@@ -1,0 +1,85 @@
+package action
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/internal/schema"
+)
+
+// rules are plan.Rules made ready for use.
+type rules struct {
+	timeZone string
+	goal     *crm.Filter
+	suppress *crm.Filter
+}
+
+func readRules(published *plan.Plan) (*rules, error) {
+	if published.Rules == nil {
+		return &rules{}, nil
+	}
+	goal, err := ReadFilter(published.Rules.Goal)
+	if err != nil {
+		return nil, fmt.Errorf("goal of %s revision %d: %w", published.Workflow, published.Revision, err)
+	}
+	suppress, err := ReadFilter(published.Rules.Suppress)
+	if err != nil {
+		return nil, fmt.Errorf("suppress of %s revision %d: %w", published.Workflow, published.Revision, err)
+	}
+	return &rules{timeZone: published.Rules.TimeZone, goal: goal, suppress: suppress}, nil
+}
+
+// ReadFilter reads a filter from a published plan; no text is no filter.
+func ReadFilter(text json.RawMessage) (*crm.Filter, error) {
+	if len(text) == 0 {
+		return nil, nil
+	}
+	node, problems := schema.Parse("filter.json", text)
+	var filter crm.Filter
+	if !problems.HasErrors() {
+		filter.UnmarshalNode(node, &problems)
+	}
+	if problems.HasErrors() {
+		return nil, fmt.Errorf("filter does not read: %s", problems[0].Message)
+	}
+	return &filter, nil
+}
+
+// guard runs before every attempt and may answer in the action's place: the record is gone, suppressed
+// or at its goal, or the workflow is switched off (semantics §2.6, §2.7, §2.10).
+func (rt *Runtime) guard(ctx context.Context, env *Env, kind Kind) (*plan.Outcome, error) {
+	if _, err := env.books.Get(ctx, env.record); errors.Is(err, crm.ErrDeleted) || errors.Is(err, crm.ErrNotFound) {
+		return &plan.Outcome{End: plan.ExitDeleted}, nil
+	} else if err != nil {
+		return nil, err
+	}
+	for _, exit := range []struct {
+		filter *crm.Filter
+		reason string
+	}{{env.rules.suppress, plan.ExitSuppressed}, {env.rules.goal, plan.ExitGoalMet}} {
+		if exit.filter == nil {
+			continue
+		}
+		if met, err := env.Match(ctx, *exit.filter); err != nil {
+			return nil, err
+		} else if met {
+			return &plan.Outcome{End: exit.reason}, nil
+		}
+	}
+	if !kind.Acts() {
+		return nil, nil
+	}
+	mode, err := env.books.Switch(ctx, env.call.Workflow())
+	if err != nil {
+		return nil, err
+	}
+	if mode == plan.SwitchOff {
+		env.Note(plan.JournalSkipped, "the workflow is switched off")
+		return &plan.Outcome{}, nil
+	}
+	return nil, nil
+}

@@ -1,0 +1,82 @@
+package action
+
+import (
+	"context"
+	"errors"
+
+	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/internal/provider"
+)
+
+// reasonUnknown is the reason of a send that was cut in the middle.
+const reasonUnknown = "unknown"
+
+// IsUnknown tells whether an error of Once means that nobody can say whether the effect happened.
+func IsUnknown(err error) bool {
+	var final *permanent
+	return errors.As(err, &final) && final.reason == reasonUnknown
+}
+
+// IsPermanent tells whether no retry can mend err.
+func IsPermanent(err error) bool {
+	var final *permanent
+	return errors.As(err, &final)
+}
+
+// Once runs an effect on one recipient at most once for ever, under the idempotency key that it hands to
+// effect (design §6, "no message to a person twice"):
+//
+//   - nil: it happened, now or in an earlier attempt;
+//   - a permanent error: refused for good, now or earlier, or unknown (see IsUnknown) because an attempt
+//     was cut in the middle of it;
+//   - any other error: it certainly did not happen, and may be tried again.
+func (e *Env) Once(ctx context.Context, recipient string, effect func(ctx context.Context, key string) error) error {
+	key := e.call.Key() + "/" + recipient
+	row, found, err := e.store.LedgerRow(ctx, key)
+	if err != nil {
+		return err
+	}
+	switch {
+	case found && row.State == plan.LedgerDone:
+		return nil
+	case found && row.State == plan.LedgerFailed:
+		return Permanent("rejected", "%s: %s", recipient, row.Result)
+	case found && (row.State == plan.LedgerStarted || row.State == plan.LedgerUnknown):
+		return e.cut(ctx, key, recipient)
+	}
+	if err := e.put(ctx, key, plan.LedgerStarted, nil); err != nil {
+		return err
+	}
+	sent := effect(ctx, key)
+	if sent == nil {
+		return e.put(ctx, key, plan.LedgerDone, nil)
+	}
+	refused, clean := provider.AsRefused(sent)
+	switch {
+	case !clean:
+		return errors.Join(e.cut(ctx, key, recipient), sent)
+	case refused.Temporary:
+		return errors.Join(sent, e.put(ctx, key, plan.LedgerRefused, sent))
+	default:
+		if err := e.put(ctx, key, plan.LedgerFailed, sent); err != nil {
+			return err
+		}
+		return Permanent(refused.Reason, "%s: %v", recipient, refused.Err)
+	}
+}
+
+// cut writes down that nobody can say what became of an effect.
+func (e *Env) cut(ctx context.Context, key, recipient string) error {
+	if err := e.put(ctx, key, plan.LedgerUnknown, nil); err != nil {
+		return err
+	}
+	return Permanent(reasonUnknown, "the send to %s was cut in the middle: nobody can say whether it left, so it is not repeated", recipient)
+}
+
+func (e *Env) put(ctx context.Context, key, state string, cause error) error {
+	row := plan.LedgerRow{Key: key, State: state, At: e.now}
+	if cause != nil {
+		row.Result = quote(cause.Error())
+	}
+	return e.store.PutLedger(ctx, row)
+}

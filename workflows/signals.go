@@ -1,0 +1,138 @@
+package workflows
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/millrace/millrace/internal/plan"
+	"go.temporal.io/sdk/workflow"
+)
+
+// listen opens the ways in: signals for machines, updates for operators, queries for the curious.
+func (e *enrollment) listen(ctx workflow.Context) error {
+	e.events = workflow.GetSignalChannelWithOptions(ctx, plan.SignalEvent, workflow.SignalChannelOptions{Description: "Something happened to the record"})
+	e.changed = workflow.GetSignalChannelWithOptions(ctx, plan.SignalChanged, workflow.SignalChannelOptions{Description: "A new revision was published, or the record changed"})
+	e.unenroll = workflow.GetSignalChannelWithOptions(ctx, plan.SignalUnenroll, workflow.SignalChannelOptions{Description: "Leave the workflow"})
+	e.operator = workflow.NewBufferedChannel(ctx, 1)
+
+	queries := map[string]any{
+		plan.QueryStatus: func() (plan.State, error) { return e.State, nil },
+		plan.QueryPath:   func() ([]plan.Visited, error) { return e.Path, nil },
+	}
+	descriptions := map[string]string{
+		plan.QueryStatus: "Where the enrollment stands and what it waits for",
+		plan.QueryPath:   "The nodes it visited",
+	}
+	for _, name := range workflow.DeterministicKeys(queries) {
+		if err := workflow.SetQueryHandlerWithOptions(ctx, name, queries[name], workflow.QueryHandlerOptions{Description: descriptions[name]}); err != nil {
+			return err
+		}
+	}
+	wake := func() error { e.operator.SendAsync(struct{}{}); return nil }
+	updates := []struct {
+		name, description string
+		handle, validate  any
+	}{
+		{plan.UpdatePause, "Hold before the next action",
+			func(workflow.Context) error { e.Paused = true; return wake() }, func(workflow.Context) error { return nil }},
+		{plan.UpdateResume, "Go on",
+			func(workflow.Context) error { e.Paused = false; return wake() }, func(workflow.Context) error { return nil }},
+		{plan.UpdateUnenroll, "Leave the workflow",
+			func(_ workflow.Context, leave plan.Unenroll) error { e.left = &leave; return wake() }, func(workflow.Context, plan.Unenroll) error { return nil }},
+		{plan.UpdateSkipWait, "End the present wait now",
+			func(workflow.Context) error { e.skip = true; return wake() }, func(workflow.Context) error { return e.resting() }},
+		{plan.UpdateMove, "Go to another action now",
+			func(_ workflow.Context, move plan.Move) error { e.move = move.Node; return wake() },
+			func(_ workflow.Context, move plan.Move) error { return e.reachable(move.Node) }},
+	}
+	for _, update := range updates {
+		options := workflow.UpdateHandlerOptions{Validator: update.validate, Description: update.description}
+		if err := workflow.SetUpdateHandlerWithOptions(ctx, update.name, update.handle, options); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *enrollment) resting() error {
+	if !e.waiting {
+		return fmt.Errorf("the enrollment does not wait: it is at %q", e.Node)
+	}
+	return nil
+}
+
+func (e *enrollment) reachable(node string) error {
+	if e.plan == nil || e.plan.Nodes[node].Kind == "" {
+		return fmt.Errorf("there is no action %q in the revision that this enrollment follows", node)
+	}
+	if !e.waiting && !e.Paused {
+		return fmt.Errorf("the enrollment is in the middle of %q: try again when it waits", e.Node)
+	}
+	return nil
+}
+
+// hold keeps a paused enrollment where it is until it is resumed, moved or taken out.
+func (e *enrollment) hold(ctx workflow.Context) {
+	selector := workflow.NewSelector(ctx)
+	selector.AddReceive(e.unenroll, func(channel workflow.ReceiveChannel, _ bool) { e.unenrolled(ctx, channel) })
+	selector.AddReceive(e.operator, func(channel workflow.ReceiveChannel, _ bool) { channel.Receive(ctx, nil) })
+	for selector.HasPending() || e.Paused && e.left == nil && e.move == "" {
+		selector.Select(ctx)
+	}
+}
+
+func (e *enrollment) unenrolled(ctx workflow.Context, channel workflow.ReceiveChannel) {
+	var leave plan.Unenroll
+	channel.Receive(ctx, &leave)
+	if e.left == nil {
+		e.left = &leave
+	}
+}
+
+func (e *enrollment) received(ctx workflow.Context, channel workflow.ReceiveChannel) {
+	var event plan.Event
+	channel.Receive(ctx, &event)
+	e.keep(ctx, event)
+}
+
+// keep puts an event among those that a wait may take, unless it was there before.
+func (e *enrollment) keep(ctx workflow.Context, event plan.Event) {
+	if event.ID != "" {
+		if slices.Contains(e.Seen, event.ID) {
+			return
+		}
+		e.Seen = append(e.Seen, event.ID)
+		e.Seen = e.Seen[max(0, len(e.Seen)-maxSeen):]
+	}
+	if event.At.IsZero() {
+		event.At = workflow.Now(ctx)
+	}
+	e.Pending = append(e.Pending, event)
+	e.Pending = e.Pending[max(0, len(e.Pending)-maxPending):]
+}
+
+// drain moves every signal that has arrived into the state.
+func (e *enrollment) drain(ctx workflow.Context) {
+	for event := (plan.Event{}); e.events.ReceiveAsync(&event); event = (plan.Event{}) {
+		e.keep(ctx, event)
+	}
+	for leave := (plan.Unenroll{}); e.unenroll.ReceiveAsync(&leave); leave = (plan.Unenroll{}) {
+		if e.left == nil {
+			e.left = &leave
+		}
+	}
+}
+
+// long tells whether the history should be continued in a new run.
+func (e *enrollment) long(ctx workflow.Context) bool {
+	return e.visits >= maxVisitsPerRun || workflow.GetInfo(ctx).GetContinueAsNewSuggested()
+}
+
+// settled makes ready to continue as new: everything received is in the state. Draining is the last thing it
+// does, so that a signal that arrives later makes the server run this task again. It is false when somebody
+// takes the record out or elsewhere, which comes first.
+func (e *enrollment) settled(ctx workflow.Context) bool {
+	_ = workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }) // fails only on cancellation, which visit meets too
+	e.drain(ctx)
+	return e.left == nil && e.move == ""
+}
