@@ -17,7 +17,8 @@ type Unmarshaler interface {
 	UnmarshalNode(n *Node, d *Diagnostics)
 }
 
-// Decode reads n into the struct that into points to, by the tags of its fields:
+// Decode reads n into what into points to: a struct, by the tags of its fields (nothing at all counts
+// as an empty mapping there), or what a field of one may be. The tags are
 //
 //	json      the key
 //	doc       what it means, for the reference
@@ -35,21 +36,16 @@ func Decode(n *Node, into any) Diagnostics {
 	if target.Kind() != reflect.Pointer || target.IsNil() {
 		panic(fmt.Sprintf("schema.Decode: %T is not a pointer", into))
 	}
-	if n == nil || n.Kind == Null {
-		n = emptyLike(n)
+	if n == nil {
+		n = &Node{}
+	}
+	whole := field{typ: target.Type().Elem()}
+	if n.Kind == Null && whole.isStruct() {
+		n = &Node{Kind: Mapping, Pos: n.Pos}
 	}
 	var problems Diagnostics
-	field{}.decode(n, target.Elem(), &problems)
+	whole.decode(n, target.Elem(), &problems)
 	return problems
-}
-
-// emptyLike is an empty mapping in the place of a null.
-func emptyLike(n *Node) *Node {
-	empty := &Node{Kind: Mapping}
-	if n != nil {
-		empty.Pos = n.Pos
-	}
-	return empty
 }
 
 // WrongType reports that n is not what was expected ("a list of names"); name is its key or "".

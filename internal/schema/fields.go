@@ -84,7 +84,7 @@ func newField(name string, declared reflect.StructField) field {
 		one.required = true
 	}
 	if text, set := declared.Tag.Lookup("default"); set {
-		node, problems := Parse(name, []byte(text))
+		node, problems := Parse("default", []byte(text))
 		if problems.HasErrors() || node.Kind == Null || one.required {
 			panic(name + ": the tag default has to be a YAML value, and not on a required field")
 		}

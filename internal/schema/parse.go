@@ -59,7 +59,7 @@ type source struct {
 	file  string
 	lines []string
 	found Diagnostics
-	nodes int // values so far
+	nodes int  // values so far
 	full  bool // enough read: a limit is passed
 }
 
@@ -255,6 +255,7 @@ var advice = []struct{ problem, hint string }{
 	{"flow map content", `put text that starts with {{ in quotes: "{{ … }}"`},
 	{"value is not allowed in this context", "check the indentation, and put text with special characters in quotes"},
 	{"unexpected key name", "write a space after the colon, and check the indentation"},
+	{"alphabetic or numeric character", "put text that starts with * or & in quotes"},
 	{"block sequence entries", "start a list on a line of its own"},
 }
 
