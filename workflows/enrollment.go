@@ -129,7 +129,10 @@ func (e *enrollment) visit(ctx workflow.Context) (*plan.Exit, error) {
 				e.note(ctx, plan.JournalDelayEnded, outcome.Port, "")
 				return e.leave(ctx, outcome), nil
 			}
-			why = plan.Call{Due: due && e.Edited.Equal(edited)}
+			e.drain(ctx)
+			if why = (plan.Call{Event: e.awaited(outcome)}); why.Event == nil { // an event wins over its timeout
+				why.Due = due && e.Edited.Equal(edited)
+			}
 		}
 	}
 }
