@@ -210,7 +210,9 @@ func (e *enrollment) awaited(outcome plan.Outcome) *plan.Event {
 // load asks for the plan to follow. moved means that the present node is gone and the enrollment stands elsewhere.
 func (e *enrollment) load(ctx workflow.Context) (moved bool, err error) {
 	var loaded plan.Loaded
-	request := plan.LoadRequest{Enrollment: e.Enrollment, Workflow: e.Workflow, Plan: e.Plan, Known: e.plan != nil, Now: workflow.Now(ctx)}
+	request := plan.LoadRequest{
+		Enrollment: e.Enrollment, Workflow: e.Workflow, Plan: e.Plan, Revision: e.Revision, Known: e.plan != nil, Now: workflow.Now(ctx),
+	}
 	if err := e.ours(ctx, plan.ActivityLoad, request, &loaded); err != nil || loaded.Plan == nil {
 		return false, err
 	}

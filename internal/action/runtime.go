@@ -199,7 +199,8 @@ func (rt *Runtime) open(ctx context.Context, env *Env, books Books) (err error) 
 	if err := json.Unmarshal(settings, &env.Account); err != nil {
 		return fmt.Errorf("reading the account's settings: %w", err)
 	}
-	env.Providers, err = rt.Provide(env.Account)
+	ways, err := rt.Provide(env.Account)
+	env.Providers = Providers{Mail: stampedMail{ways.Mail, env.now}, HTTP: stampedHTTP{ways.HTTP, env.now}, Secret: ways.Secret}
 	return err
 }
 

@@ -107,6 +107,7 @@ type LoadRequest struct {
 	Enrollment string    `json:"enrollment"`
 	Workflow   string    `json:"workflow"`
 	Plan       string    `json:"plan"`
+	Revision   int       `json:"revision"`
 	Known      bool      `json:"known"` // the plan is in hand: answer "unchanged" when it is the one to follow
 	Now        time.Time `json:"now"`
 }

@@ -3,11 +3,13 @@ package provider
 import (
 	"context"
 	"net/http"
+	"time"
 )
 
 // Sent is what would have left the house.
 type Sent struct {
 	Key     string
+	At      time.Time // business time
 	Channel string // email or webhook
 	From    string // of a mail
 	To      string // an address, or a URL without its secret parameters
@@ -23,12 +25,12 @@ type Outbox struct {
 
 // Send records a mail.
 func (o Outbox) Send(ctx context.Context, mail Email) error {
-	return o.record(ctx, Sent{Key: mail.Key, Channel: "email", From: mail.From, To: mail.To, Subject: mail.Subject, Body: mail.Text})
+	return o.record(ctx, Sent{Key: mail.Key, At: mail.At, Channel: "email", From: mail.From, To: mail.To, Subject: mail.Subject, Body: mail.Text})
 }
 
 // Do records a call.
 func (o Outbox) Do(ctx context.Context, request Request) (Response, error) {
-	sent := Sent{Key: request.Key, Channel: "webhook", To: request.URL, Subject: request.Method, Body: string(request.Body)}
+	sent := Sent{Key: request.Key, At: request.At, Channel: "webhook", To: request.URL, Subject: request.Method, Body: string(request.Body)}
 	if err := o.record(ctx, sent); err != nil {
 		return Response{}, err
 	}

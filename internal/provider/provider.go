@@ -13,8 +13,9 @@ import (
 
 // Email is one mail to one person.
 type Email struct {
-	Key      string // idempotency key, also the Message-ID's local part
-	From     string // address, with or without a name
+	Key      string    // idempotency key, also the Message-ID's local part
+	At       time.Time // business time of the send
+	From     string    // address, with or without a name
 	To       string
 	ReplyTo  string
 	Subject  string
@@ -34,6 +35,7 @@ type Mail interface {
 // Request is one HTTP call. The key travels in the header Idempotency-Key.
 type Request struct {
 	Key    string
+	At     time.Time // business time of the call
 	Method string
 	URL    string
 	Header http.Header

@@ -1,0 +1,278 @@
+// Package enroll keeps ids and policies of enrollments in one place: starting, taking out, delivering events,
+// telling why; and the activities with which the interpreter admits, loads and closes.
+package enroll
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/internal/store"
+	"github.com/millrace/millrace/workflows"
+)
+
+// Activities are the interpreter's own: admit, load, close and failed.
+type Activities struct {
+	Store *store.Store
+}
+
+// Functions returns the activities by the names under which the interpreter calls them.
+func (a *Activities) Functions() map[string]any {
+	return map[string]any{
+		plan.ActivityAdmit:  a.Admit,
+		plan.ActivityLoad:   a.Load,
+		plan.ActivityClose:  a.Close,
+		plan.ActivityFailed: a.Failed,
+	}
+}
+
+// refusal is why a record may not enter.
+type refusal struct{ reason, detail string }
+
+// Admit decides whether a record enters, and gives the enrollment its number (semantics §2.3). Asked twice for
+// one run it answers the same.
+func (a *Activities) Admit(ctx context.Context, request plan.AdmitRequest) (plan.Admission, error) {
+	admission := plan.Admission{Version: workflows.Version}
+	err := a.Store.Tx(ctx, func(tx *store.Tx) error {
+		known, found, err := tx.EnrollmentByRun(ctx, request.WorkflowID, request.FirstRun)
+		if err != nil {
+			return err
+		}
+		if found && known.Exit == plan.ExitRefused {
+			admission.Refused, admission.Detail = known.Exit, known.Detail
+			return nil
+		}
+		revision, refused, err := a.examine(ctx, tx, request, found)
+		if err != nil {
+			return err
+		}
+		row := plan.Enrollment{
+			Workflow: request.Workflow, Record: request.Record, WorkflowID: request.WorkflowID, FirstRun: request.FirstRun,
+			Trigger: request.Trigger, Event: request.Event, Started: request.Now,
+		}
+		if refused != nil {
+			admission.Refused, admission.Detail = refused.reason, refused.detail
+			row.Exit, row.Detail, row.Closed = plan.ExitRefused, refused.reason+": "+refused.detail, request.Now
+			return errors.Join(tx.RefuseEnrollment(ctx, row), tx.WriteJournal(ctx, plan.Entry{
+				Enrollment: request.WorkflowID + "/" + request.FirstRun, Key: request.WorkflowID + "/" + request.FirstRun,
+				At: request.Now, Event: plan.JournalBlocked, Detail: row.Detail,
+			}))
+		}
+		row.Revision = revision.Number
+		if row, err = tx.OpenEnrollment(ctx, row); err != nil {
+			return err
+		}
+		admission.Enrollment, admission.Plan = row.ID, revision.Plan.Graph()
+		entry := plan.Entry{Enrollment: row.ID, Key: row.ID, At: request.Now, Event: plan.JournalEnrolled, Detail: cause(request)}
+		if row.Number > 1 {
+			entry.Event = plan.JournalReEnrolled
+		}
+		return tx.WriteJournal(ctx, entry)
+	})
+	return admission, err
+}
+
+func cause(request plan.AdmitRequest) string {
+	switch {
+	case request.Event != nil:
+		return "event " + request.Event.Type
+	case request.Trigger != "":
+		return request.Trigger
+	default:
+		return "manual"
+	}
+}
+
+// examine applies the rules of admission in their order. again means that this very run was admitted before.
+func (a *Activities) examine(ctx context.Context, tx *store.Tx, request plan.AdmitRequest, again bool) (plan.Revision, *refusal, error) {
+	refuse := func(reason, format string, args ...any) (plan.Revision, *refusal, error) {
+		return plan.Revision{}, &refusal{reason, fmt.Sprintf(format, args...)}, nil
+	}
+	if want := plan.WorkflowID(request.Workflow, request.Record); request.WorkflowID != want {
+		return refuse("wrong-id", "the Temporal workflow id is %q and has to be %q", request.WorkflowID, want)
+	}
+	ref, err := crm.ParseRef(request.Record)
+	if err != nil {
+		return refuse("wrong-record", "%v", err)
+	}
+	revision, found, err := tx.LatestRevision(ctx, request.Workflow)
+	if err != nil || again {
+		return revision, nil, err
+	}
+	if !found {
+		return refuse("no-workflow", "no workflow %q was published", request.Workflow)
+	}
+	mode, err := tx.Switch(ctx, request.Workflow)
+	if err != nil {
+		return revision, nil, err
+	}
+	if mode == plan.SwitchOff {
+		return refuse("off", "the workflow is switched off")
+	}
+	if ref.Object != revision.Plan.Object {
+		return refuse("wrong-object", "the workflow is about a %s, not a %s", revision.Plan.Object, ref.Object)
+	}
+	switch _, err := tx.Get(ctx, ref); {
+	case errors.Is(err, crm.ErrNotFound):
+		return refuse("no-record", "there is no record %s", ref)
+	case errors.Is(err, crm.ErrDeleted):
+		return refuse("deleted", "the record %s is deleted", ref)
+	case err != nil:
+		return revision, nil, err
+	}
+	if err := tx.CloseLost(ctx, request.WorkflowID, request.FirstRun, request.Now); err != nil {
+		return revision, nil, err
+	}
+	return a.rules(ctx, tx, revision, ref, request)
+}
+
+// rules applies what the definition says: suppression, goal, once ever.
+func (a *Activities) rules(ctx context.Context, tx *store.Tx, revision plan.Revision, ref crm.Ref, request plan.AdmitRequest) (plan.Revision, *refusal, error) {
+	rules := revision.Plan.Rules
+	if rules == nil {
+		rules = &plan.Rules{}
+	}
+	env, err := a.filterEnv(ctx, tx, ref, rules, request.Now)
+	if err != nil {
+		return revision, nil, err
+	}
+	for _, rule := range []struct {
+		filter json.RawMessage
+		refusal
+	}{
+		{rules.Suppress, refusal{"suppressed", "the record matches the suppression filter"}},
+		{rules.Goal, refusal{"goal-met", "the record has met the goal already"}},
+	} {
+		filter, err := crm.ReadFilter(rule.filter)
+		if err != nil {
+			return revision, nil, fmt.Errorf("%s revision %d: %w", request.Workflow, revision.Number, err)
+		}
+		if filter == nil {
+			continue
+		}
+		if truth, err := filter.Match(ctx, env); err != nil {
+			return revision, nil, err
+		} else if truth == crm.Yes {
+			return revision, &rule.refusal, nil
+		}
+	}
+	if again := string(rules.Again); again == "" || again == `"never"` {
+		before, err := tx.EnrolledBefore(ctx, request.Workflow, request.Record)
+		if err != nil {
+			return revision, nil, err
+		}
+		if before {
+			return revision, &refusal{"enrolled-before", "the record was in this workflow before, and `again` is `never`"}, nil
+		}
+	}
+	return revision, nil, nil
+}
+
+func (a *Activities) filterEnv(ctx context.Context, tx *store.Tx, ref crm.Ref, rules *plan.Rules, now time.Time) (crm.FilterEnv, error) {
+	catalog, err := tx.Catalog(ctx)
+	if err != nil {
+		return crm.FilterEnv{}, err
+	}
+	settings, err := a.Store.Account(ctx)
+	if err != nil {
+		return crm.FilterEnv{}, err
+	}
+	var account crm.Account
+	if err := json.Unmarshal(settings, &account); err != nil {
+		return crm.FilterEnv{}, fmt.Errorf("reading the account's settings: %w", err)
+	}
+	zone, err := crm.LoadZone(rules.TimeZone)
+	if err != nil || rules.TimeZone == "" { // a token: the record's own zone matters to actions, not to entering
+		if zone, err = crm.LoadZone(account.TimeZone); err != nil {
+			return crm.FilterEnv{}, err
+		}
+	}
+	return crm.FilterEnv{Records: tx, Ref: ref, Now: now, Zone: zone, Catalog: catalog}, nil
+}
+
+// Load answers which plan to follow. It walks from the revision in hand to the newest: a revision that was
+// published with `follow` takes everybody along, one with `pin` stops here (design §5, "Revisions").
+func (a *Activities) Load(ctx context.Context, request plan.LoadRequest) (plan.Loaded, error) {
+	loaded := plan.Loaded{Version: workflows.Version}
+	newer, err := a.Store.RevisionsAfter(ctx, request.Workflow, request.Revision)
+	if err != nil {
+		return loaded, err
+	}
+	var to *plan.Plan
+	for _, revision := range newer {
+		if revision.InFlight == plan.InFlightPin {
+			break
+		}
+		to = revision.Plan
+	}
+	switch {
+	case to != nil:
+		loaded.Plan = to.Graph()
+	case !request.Known:
+		held, err := a.Store.PlanByHash(ctx, request.Plan)
+		if err != nil {
+			return loaded, err
+		}
+		loaded.Plan = held.Graph()
+		loaded.Plan.Revision = request.Revision
+	}
+	return loaded, nil
+}
+
+// Close ends an enrollment in our books.
+func (a *Activities) Close(ctx context.Context, request plan.CloseRequest) error {
+	return a.Store.Tx(ctx, func(tx *store.Tx) error {
+		entries := make([]plan.Entry, 0, len(request.Notes)+1)
+		for _, note := range request.Notes {
+			entries = append(entries, note.Entry(request.Enrollment))
+		}
+		entries = append(entries, plan.Entry{
+			Enrollment: request.Enrollment, Key: request.Enrollment, At: request.Now, Node: request.Exit.Node,
+			Event: closing(request.Exit.Reason), Detail: farewell(request.Exit),
+		})
+		return errors.Join(tx.WriteJournal(ctx, entries...), tx.CloseEnrollment(ctx, request.Enrollment, request.Exit, request.Now))
+	})
+}
+
+func closing(reason string) string {
+	switch reason {
+	case plan.ExitCompleted, plan.ExitEnded:
+		return plan.JournalCompleted
+	case plan.ExitGoalMet:
+		return plan.JournalGoalMet
+	default:
+		return plan.JournalUnenrolled
+	}
+}
+
+func farewell(exit plan.Exit) string {
+	if exit.Detail == "" {
+		return exit.Reason
+	}
+	return exit.Reason + ": " + exit.Detail
+}
+
+// Failed writes down that an action failed for good.
+func (a *Activities) Failed(ctx context.Context, failure plan.Failure) error {
+	call := failure.Call
+	entry := plan.Entry{
+		Enrollment: call.Enrollment, Key: call.Key(), At: call.Now, Node: call.Node, Kind: failure.Kind,
+		Event: plan.JournalFailed, Port: plan.PortFailed, Detail: failure.Reason + ": " + failure.Message,
+	}
+	if failure.Reason == "unknown" {
+		entry.Event = plan.JournalUnknown
+	}
+	entries := make([]plan.Entry, 0, len(call.Notes)+1)
+	for _, note := range call.Notes {
+		entries = append(entries, note.Entry(call.Enrollment))
+	}
+	return a.Store.Tx(ctx, func(tx *store.Tx) error {
+		return errors.Join(tx.WriteJournal(ctx, append(entries, entry)...), tx.Stand(ctx, plan.Standing{
+			Enrollment: call.Enrollment, Node: call.Node, Kind: failure.Kind, Arrived: call.Arrived, Plan: call.Plan, LastError: entry.Detail,
+		}))
+	})
+}

@@ -1,0 +1,174 @@
+package enroll
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/internal/store"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+)
+
+// ErrInside means that the record is in the workflow already: at most one enrollment of a record in a workflow
+// is open.
+var ErrInside = errors.New("is in the workflow already")
+
+// ErrNotInside means that the record has no open enrollment in the workflow.
+var ErrNotInside = errors.New("is not in the workflow")
+
+// Client starts enrollments, takes records out and delivers events.
+type Client struct {
+	Temporal client.Client
+	Store    *store.Store
+	Queue    string // "" = plan.TaskQueue
+}
+
+// Request asks for one enrollment.
+type Request struct {
+	Workflow string
+	Record   crm.Ref
+	Trigger  string // "" = manual
+	Event    *plan.Event
+}
+
+// Started is an enrollment on its way; whether the record is admitted is decided inside.
+type Started struct {
+	WorkflowID string `json:"workflow_id"`
+	RunID      string `json:"run_id"`
+}
+
+// Start starts the Temporal workflow of an enrollment. Errors: ErrInside; an unknown workflow; a Temporal
+// server that cannot be reached.
+func (c *Client) Start(ctx context.Context, request Request) (Started, error) {
+	revision, found, err := c.Store.LatestRevision(ctx, request.Workflow)
+	if err != nil {
+		return Started{}, err
+	}
+	if !found {
+		return Started{}, fmt.Errorf("no workflow %q was published: run `millrace push` first", request.Workflow)
+	}
+	trigger := cmp.Or(request.Trigger, "manual")
+	options := client.StartWorkflowOptions{
+		ID:                                       plan.WorkflowID(request.Workflow, request.Record.String()),
+		TaskQueue:                                cmp.Or(c.Queue, plan.TaskQueue),
+		WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
+		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		StaticSummary:                            fmt.Sprintf("%s, revision %d: %s", cmp.Or(name(revision), request.Workflow), revision.Number, request.Record),
+		TypedSearchAttributes: temporal.NewSearchAttributes(
+			temporal.NewSearchAttributeKeyKeyword(plan.AttributeWorkflow).ValueSet(request.Workflow),
+			temporal.NewSearchAttributeKeyKeyword(plan.AttributeRecord).ValueSet(request.Record.String()),
+			temporal.NewSearchAttributeKeyKeyword(plan.AttributeObject).ValueSet(request.Record.Object),
+			temporal.NewSearchAttributeKeyInt64(plan.AttributeRevision).ValueSet(int64(revision.Number)),
+			temporal.NewSearchAttributeKeyKeyword(plan.AttributeTrigger).ValueSet(trigger),
+		),
+	}
+	state := plan.State{Workflow: request.Workflow, Record: request.Record.String(), Trigger: trigger, Event: request.Event}
+	run, err := c.Temporal.ExecuteWorkflow(ctx, options, plan.WorkflowType, state)
+	var inside *serviceerror.WorkflowExecutionAlreadyStarted
+	if errors.As(err, &inside) {
+		return Started{}, fmt.Errorf("%s %w %s", request.Record, ErrInside, request.Workflow)
+	}
+	if err != nil {
+		return Started{}, fmt.Errorf("starting the enrollment of %s in %s: %w", request.Record, request.Workflow, err)
+	}
+	return Started{WorkflowID: run.GetID(), RunID: run.GetRunID()}, nil
+}
+
+func name(revision plan.Revision) string {
+	if revision.Plan.Rules == nil {
+		return ""
+	}
+	return revision.Plan.Rules.Name
+}
+
+// Unenroll takes a record out of a workflow. It waits for nothing: an action in flight finishes first
+// (semantics §2.6). Errors: ErrNotInside.
+func (c *Client) Unenroll(ctx context.Context, workflow string, record crm.Ref, leave plan.Unenroll) error {
+	err := c.Temporal.SignalWorkflow(ctx, plan.WorkflowID(workflow, record.String()), "", plan.SignalUnenroll, leave)
+	if gone(err) {
+		return fmt.Errorf("%s %w %s", record, ErrNotInside, workflow)
+	}
+	if err != nil {
+		return fmt.Errorf("taking %s out of %s: %w", record, workflow, err)
+	}
+	return nil
+}
+
+// Delivered says what became of an event.
+type Delivered struct {
+	ID        string   `json:"id"`
+	Duplicate bool     `json:"duplicate"`
+	Woke      []string `json:"woke"` // Temporal workflow ids that were told
+}
+
+// Deliver stores an event and then tells the open enrollments of its record. An event that was stored is not
+// lost when telling fails: every wait looks into the store before it times out (design §6).
+func (c *Client) Deliver(ctx context.Context, event plan.Event, now time.Time) (Delivered, error) {
+	if event.At.IsZero() {
+		event.At = now
+	}
+	stored, added, err := c.Store.AddEvent(ctx, event)
+	if err != nil {
+		return Delivered{}, err
+	}
+	delivered := Delivered{ID: stored.ID, Duplicate: !added, Woke: []string{}}
+	if !added {
+		return delivered, nil
+	}
+	delivered.Woke, err = c.tell(ctx, stored.Record, plan.SignalEvent, stored)
+	return delivered, err
+}
+
+// Changed tells the open enrollments of a record that it changed.
+func (c *Client) Changed(ctx context.Context, record crm.Ref) error {
+	_, err := c.tell(ctx, record.String(), plan.SignalChanged, nil)
+	return err
+}
+
+func (c *Client) tell(ctx context.Context, record, signal string, argument any) (woke []string, err error) {
+	open, err := c.Store.Enrollments(ctx, store.EnrollmentFilter{Record: record, OpenOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	woke = []string{}
+	for _, enrollment := range open {
+		told := c.Temporal.SignalWorkflow(ctx, enrollment.WorkflowID, "", signal, argument)
+		switch {
+		case told == nil:
+			woke = append(woke, enrollment.WorkflowID)
+		case !gone(told):
+			err = errors.Join(err, fmt.Errorf("telling %s: %w", enrollment.WorkflowID, told))
+		}
+	}
+	return woke, err
+}
+
+func gone(err error) bool {
+	var notFound *serviceerror.NotFound
+	return errors.As(err, &notFound)
+}
+
+// Published tells everybody inside a workflow that there is a new revision.
+func (c *Client) Published(ctx context.Context, workflow string) (told int, err error) {
+	open, err := c.Store.Enrollments(ctx, store.EnrollmentFilter{Workflow: workflow, OpenOnly: true})
+	if err != nil {
+		return 0, err
+	}
+	for _, enrollment := range open {
+		switch err := c.Temporal.SignalWorkflow(ctx, enrollment.WorkflowID, "", plan.SignalChanged, nil); {
+		case err == nil:
+			told++
+		case !gone(err):
+			return told, fmt.Errorf("telling %s of the new revision: %w", enrollment.WorkflowID, err)
+		}
+	}
+	return told, nil
+}
