@@ -4,11 +4,13 @@ import (
 	"context"
 	"net/http"
 	"time"
+	"time"
 )
 
 // Sent is what would have left the house.
 type Sent struct {
 	Key     string
+	At      time.Time // business time
 	At      time.Time // business time
 	Channel string // email or webhook
 	From    string // of a mail

@@ -235,7 +235,9 @@ func compose(email Email) (message, error) {
 	mime.Subject(strings.Join(strings.Fields(email.Subject), " "))
 	mime.SetMessageIDWithValue(messageID(email.Key, from.Address))
 	mime.SetGenHeader("X-Millrace-Key", email.Key)
-	mime.SetDate()
+	if !email.At.IsZero() {
+		mime.SetDateWithValue(email.At)
+	}
 	mime.SetBodyString(mail.TypeTextPlain, email.Text)
 	if email.HTML != "" {
 		mime.AddAlternativeString(mail.TypeTextHTML, withPreview(email.HTML, email.Preview))

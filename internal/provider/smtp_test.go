@@ -14,7 +14,7 @@ import (
 )
 
 var letter = Email{
-	Key: "welcome/contact/51/1/hello/1/ada@example.com", From: "Millrace <crm@example.org>", To: "ada@example.com",
+	Key: "welcome/contact/51/1/hello/1/ada@example.com", At: time.Date(2027, 1, 4, 9, 0, 0, 0, time.UTC), From: "Millrace <crm@example.org>", To: "ada@example.com",
 	ReplyTo: "help@example.org", Subject: "Grüezi\n Ada", Preview: "5 < 6", Text: "Hello\n.\nAda", HTML: "<html><body class=\"x\"><p>Hello Ada</p></body></html>",
 }
 
@@ -55,6 +55,7 @@ func TestMailArrivesAsWritten(t *testing.T) {
 	require.Equal(t, `<html><body class="x"><div style="display:none;max-height:0;overflow:hidden">5 &lt; 6</div><p>Hello Ada</p></body></html>`, got.HTML)
 	require.Equal(t, letter.Key, got.Header.Get("X-Millrace-Key"))
 	require.Equal(t, "=?UTF-8?q?Gr=C3=BCezi_Ada?=", got.Header.Get("Subject"))
+	require.Equal(t, "Mon, 04 Jan 2027 09:00:00 +0000", got.Header.Get("Date"))
 	require.Equal(t, "<help@example.org>", got.Header.Get("Reply-To"))
 	require.Regexp(t, `^<[0-9a-f]{32}@example\.org>$`, got.Header.Get("Message-ID"))
 	require.Equal(t, got.Header.Get("Message-ID"), messages[1].Header.Get("Message-ID"), "one key, one Message-ID")
