@@ -39,13 +39,20 @@ type Node struct {
 	Items  []*Node // of a list
 	Fields []Field // of a mapping, in source order
 
-	lines []string // of the source file
+	lines    []string // of the source file
+	verbatim bool     // Value is the source text itself, from the first column of Pos.Line on
 }
 
 // Field is one entry of a mapping.
 type Field struct {
 	Key   *Node // a String
 	Value *Node
+}
+
+// Text returns a String for text that stands as it is in a file of another syntax, from the first
+// column of a line on: the body of an e-mail.
+func Text(file string, line int, text string) *Node {
+	return &Node{Kind: String, Pos: Pos{File: file, Line: line, Column: 1}, Value: text, verbatim: true}
 }
 
 // Get returns the value under key, or nil.
@@ -93,11 +100,19 @@ func (n *Node) What() string {
 // PosAt returns the position of the byte offset in the Value of a scalar, for types with a syntax of
 // their own. Where the source does not show the value literally (folded lines, escapes) it is Pos.
 func (n *Node) PosAt(offset int) Pos {
-	if n.Pos.Line < 1 || n.Pos.Line > len(n.lines) || offset < 0 || offset > len(n.Value) {
+	if offset < 0 || offset > len(n.Value) {
 		return n.Pos
 	}
 	before := n.Value[:offset]
 	pos := n.Pos
+	if n.verbatim {
+		pos.Line += strings.Count(before, "\n")
+		pos.Column += utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:])
+		return pos
+	}
+	if pos.Line < 1 || pos.Line > len(n.lines) {
+		return n.Pos
+	}
 	written := afterRunes(n.lines[pos.Line-1], pos.Column-1)
 	switch {
 	case strings.HasPrefix(written, n.Value) && !strings.Contains(n.Value, "\n"):

@@ -143,6 +143,14 @@ func TestPosAtFindsAPlaceWithinAScalar(t *testing.T) {
 	}
 }
 
+func TestPosAtFindsAPlaceWithinAText(t *testing.T) {
+	t.Parallel()
+	text := Text("a.md", 5, "Hello\n日本 {{ token }}\n")
+	require.Equal(t, Pos{"a.md", 6, 7}, text.PosAt(strings.Index(text.Value, "token")))
+	require.Equal(t, Pos{"a.md", 5, 1}, text.PosAt(0))
+	require.Equal(t, Pos{"a.md", 5, 1}, text.PosAt(99))
+}
+
 func TestParseRefusesWhatIsNotText(t *testing.T) {
 	t.Parallel()
 	for source, want := range map[string]string{
