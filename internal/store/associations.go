@@ -1,0 +1,158 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/millrace/millrace/internal/crm"
+)
+
+// Associated returns the associations of ref to records of an object type that are not deleted, the primary
+// one first, then oldest first.
+func (r reader) Associated(ctx context.Context, ref crm.Ref, object string) (associations []crm.Association, err error) {
+	defer wrap(&err, "reading the %s associations of %s", object, ref)
+	return collect(ctx, r.source, func(row scanner) (association crm.Association, err error) {
+		var created instant
+		err = row.Scan(reference{&association.Ref}, document[[]string]{&association.Labels}, &association.Primary, &created)
+		association.Created = created.Time
+		return association, err
+	}, `SELECT a.other, a.labels, a.is_primary, a.created FROM associations a JOIN records o ON o.record = a.other
+		WHERE a.record = $1 AND a.other_object = $2 AND o.deleted IS NULL ORDER BY a.is_primary DESC, a.created, a.seq`,
+		ref.String(), object)
+}
+
+// Associate links two records in both directions and adds label to the link when it is not empty. primary
+// makes `to` the primary record of its type for `from`, in the place of any other (semantics §1.3); false
+// leaves that as it is. Errors: crm.ErrNotFound, crm.ErrDeleted, crm.ErrInvalid for a record with itself.
+func (tx *Tx) Associate(ctx context.Context, from, to crm.Ref, label string, primary bool, at time.Time) (err error) {
+	defer wrap(&err, "associating %s with %s", from, to)
+	if err := checkNames(label); err != nil {
+		return err
+	}
+	if from == to {
+		return fmt.Errorf("%w: a record is not associated with itself", crm.ErrInvalid)
+	}
+	for _, ref := range []crm.Ref{from, to} {
+		if _, err := tx.get(ctx, ref); err != nil {
+			return fmt.Errorf("%s: %w", ref, err)
+		}
+	}
+	if primary {
+		_, err := tx.exec(ctx, `UPDATE associations SET is_primary = $1 WHERE record = $2 AND other_object = $3`, false, from.String(), to.Object)
+		if err != nil {
+			return err
+		}
+	}
+	if err := tx.link(ctx, from, to, label, primary, at); err != nil {
+		return err
+	}
+	return tx.link(ctx, to, from, label, false, at)
+}
+
+// link writes one direction of an association.
+func (tx *Tx) link(ctx context.Context, from, to crm.Ref, label string, primary bool, at time.Time) error {
+	labels, err := tx.labels(ctx, from, to)
+	if err != nil {
+		return err
+	}
+	if label != "" && !slices.Contains(labels, label) {
+		labels = append(labels, label)
+	}
+	text, err := encode(labels)
+	if err != nil {
+		return err
+	}
+	_, err = tx.exec(ctx, `INSERT INTO associations (record, other, other_object, labels, is_primary, created) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (record, other) DO UPDATE SET labels = excluded.labels, is_primary = associations.is_primary OR excluded.is_primary`,
+		from.String(), to.String(), to.Object, text, primary, instant{at})
+	return err
+}
+
+// labels are those of one direction; without an association there are none.
+func (tx *Tx) labels(ctx context.Context, from, to crm.Ref) ([]string, error) {
+	labels := []string{}
+	err := tx.source.row(ctx, `SELECT labels FROM associations WHERE record = $1 AND other = $2`, from.String(), to.String()).
+		Scan(document[[]string]{&labels})
+	if errors.Is(err, sql.ErrNoRows) {
+		return labels, nil
+	}
+	return labels, err
+}
+
+// Dissociate takes label off the link between two records, in both directions; an empty label removes the
+// link itself. What is not there stays so.
+func (tx *Tx) Dissociate(ctx context.Context, from, to crm.Ref, label string) (err error) {
+	defer wrap(&err, "removing the association of %s with %s", from, to)
+	for _, way := range [][2]crm.Ref{{from, to}, {to, from}} {
+		if err := tx.unlink(ctx, way[0], way[1], label); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unlink takes label or everything off one direction of an association.
+func (tx *Tx) unlink(ctx context.Context, from, to crm.Ref, label string) error {
+	if label == "" {
+		_, err := tx.exec(ctx, `DELETE FROM associations WHERE record = $1 AND other = $2`, from.String(), to.String())
+		return err
+	}
+	labels, err := tx.labels(ctx, from, to)
+	if err != nil {
+		return err
+	}
+	text, err := encode(slices.DeleteFunc(labels, func(l string) bool { return l == label }))
+	if err != nil {
+		return err
+	}
+	_, err = tx.exec(ctx, `UPDATE associations SET labels = $1 WHERE record = $2 AND other = $3`, text, from.String(), to.String())
+	return err
+}
+
+// Subscription returns a contact's state for a subscription type: opted_in, opted_out or "" (not specified).
+func (r reader) Subscription(ctx context.Context, ref crm.Ref, subscription string) (state string, err error) {
+	defer wrap(&err, "reading subscription %s of %s", subscription, ref)
+	err = r.source.row(ctx, `SELECT state FROM subscriptions WHERE record = $1 AND subscription = $2`, ref.String(), subscription).Scan(&state)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return state, err
+}
+
+// SetSubscription sets a contact's state for a subscription type: opted_in, opted_out or "". Errors:
+// crm.ErrNotFound, crm.ErrDeleted, crm.ErrInvalid for another state.
+func (tx *Tx) SetSubscription(ctx context.Context, ref crm.Ref, subscription, state string, at time.Time) (err error) {
+	defer wrap(&err, "setting subscription %s of %s", subscription, ref)
+	if err := checkNames(subscription); err != nil {
+		return err
+	}
+	if !slices.Contains([]string{"opted_in", "opted_out", ""}, state) {
+		return fmt.Errorf("%w: %q is not opted_in or opted_out", crm.ErrInvalid, state)
+	}
+	if _, err := tx.get(ctx, ref); err != nil {
+		return err
+	}
+	_, err = tx.exec(ctx, `INSERT INTO subscriptions (record, subscription, state, at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (record, subscription) DO UPDATE SET state = excluded.state, at = excluded.at`,
+		ref.String(), subscription, state, instant{at})
+	return err
+}
+
+// Associate is Tx.Associate in a transaction of its own.
+func (s *Store) Associate(ctx context.Context, from, to crm.Ref, label string, primary bool, at time.Time) error {
+	return s.Tx(ctx, func(tx *Tx) error { return tx.Associate(ctx, from, to, label, primary, at) })
+}
+
+// Dissociate is Tx.Dissociate in a transaction of its own.
+func (s *Store) Dissociate(ctx context.Context, from, to crm.Ref, label string) error {
+	return s.Tx(ctx, func(tx *Tx) error { return tx.Dissociate(ctx, from, to, label) })
+}
+
+// SetSubscription is Tx.SetSubscription in a transaction of its own.
+func (s *Store) SetSubscription(ctx context.Context, ref crm.Ref, subscription, state string, at time.Time) error {
+	return s.Tx(ctx, func(tx *Tx) error { return tx.SetSubscription(ctx, ref, subscription, state, at) })
+}

@@ -1,0 +1,224 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/plan"
+)
+
+const enrollmentColumns = `id, workflow, record, number, workflow_id, first_run, trigger_name, event, revision, started, closed,
+	exit, exit_node, detail, node, kind, arrived, until, awaits, last_error, plan`
+
+func scanEnrollment(row scanner) (e plan.Enrollment, err error) {
+	var started, closed, arrived, until instant
+	at := &e.Standing
+	err = row.Scan(&e.ID, &e.Workflow, &e.Record, &e.Number, &e.WorkflowID, &e.FirstRun, &e.Trigger, document[*plan.Event]{&e.Event},
+		&e.Revision, &started, &closed, &e.Exit, &e.ExitNode, &e.Detail,
+		&at.Node, &at.Kind, &arrived, &until, &at.Awaits, &at.LastError, &at.Plan)
+	e.Started, e.Closed, at.Arrived, at.Until = started.Time, closed.Time, arrived.Time, until.Time
+	at.Enrollment = e.ID
+	return e, err
+}
+
+// one reads the enrollment that a query finds first.
+func (r reader) one(ctx context.Context, where string, args ...any) (e plan.Enrollment, found bool, err error) {
+	e, err = scanEnrollment(r.source.row(ctx, `SELECT `+enrollmentColumns+` FROM enrollments WHERE `+where, args...))
+	if errors.Is(err, sql.ErrNoRows) {
+		return plan.Enrollment{}, false, nil
+	}
+	return e, err == nil, err
+}
+
+// Enrollment returns an enrollment by its id, as in welcome/contact/51/3. Errors: crm.ErrNotFound.
+func (r reader) Enrollment(ctx context.Context, id string) (e plan.Enrollment, err error) {
+	defer wrap(&err, "reading enrollment %s", id)
+	e, found, err := r.one(ctx, `id = $1`, id)
+	if err == nil && !found {
+		err = crm.ErrNotFound
+	}
+	return e, err
+}
+
+// EnrollmentByRun returns the enrollment that a Temporal workflow id and its first run name, admitted or
+// refused.
+func (r reader) EnrollmentByRun(ctx context.Context, workflowID, firstRun string) (e plan.Enrollment, found bool, err error) {
+	defer wrap(&err, "reading the enrollment of %s, run %s", workflowID, firstRun)
+	return r.one(ctx, `workflow_id = $1 AND first_run = $2`, workflowID, firstRun)
+}
+
+// LastEnrollment returns the newest enrollment of a record in a workflow, open or closed; refused ones do
+// not count.
+func (r reader) LastEnrollment(ctx context.Context, workflow, record string) (e plan.Enrollment, found bool, err error) {
+	defer wrap(&err, "reading the last enrollment of %s in %s", record, workflow)
+	return r.one(ctx, `workflow = $1 AND record = $2 AND number > 0 ORDER BY number DESC LIMIT 1`, workflow, record)
+}
+
+// EnrolledBefore tells whether a record was ever admitted to a workflow.
+func (r reader) EnrolledBefore(ctx context.Context, workflow, record string) (before bool, err error) {
+	defer wrap(&err, "looking for enrollments of %s in %s", record, workflow)
+	return r.exists(ctx, `SELECT 1 FROM enrollments WHERE workflow = $1 AND record = $2 AND number > 0`, workflow, record)
+}
+
+// Membership tells where a record stands in a workflow. Reaching an `end` is completing it.
+func (r reader) Membership(ctx context.Context, ref crm.Ref, workflow string) (membership crm.Membership, err error) {
+	defer wrap(&err, "looking for %s in %s", ref, workflow)
+	exits, err := collect(ctx, r.source, func(row scanner) (exit string, err error) {
+		return exit, row.Scan(&exit)
+	}, `SELECT exit FROM enrollments WHERE workflow = $1 AND record = $2 AND number > 0`, workflow, ref.String())
+	for _, exit := range exits {
+		membership.Ever = true
+		switch exit {
+		case "":
+			membership.Active = true
+		case plan.ExitCompleted, plan.ExitEnded:
+			membership.Completed = true
+		case plan.ExitGoalMet:
+			membership.GoalMet = true
+		}
+	}
+	return membership, err
+}
+
+// EnrollmentFilter says which enrollments to list; empty fields do not restrict.
+type EnrollmentFilter struct {
+	Workflow string
+	Record   string
+	Node     string // where it stands
+	OpenOnly bool
+	After    string // id of the last enrollment of the page before
+	Limit    int    // 0 = all
+}
+
+// Enrollments lists enrollments, the newest first, refused ones among them unless OpenOnly is set.
+func (r reader) Enrollments(ctx context.Context, filter EnrollmentFilter) (enrollments []plan.Enrollment, err error) {
+	defer wrap(&err, "listing enrollments")
+	conditions, args := []string{"seq > 0"}, []any{}
+	restrict := func(condition, value string) {
+		if value != "" {
+			args = append(args, value)
+			conditions = append(conditions, condition+"$"+strconv.Itoa(len(args)))
+		}
+	}
+	restrict(`workflow = `, filter.Workflow)
+	restrict(`record = `, filter.Record)
+	restrict(`node = `, filter.Node)
+	if filter.OpenOnly {
+		conditions = append(conditions, `closed IS NULL`)
+	}
+	if filter.After != "" {
+		args = append(args, filter.After)
+		conditions = append(conditions, fmt.Sprintf(`seq < (SELECT seq FROM enrollments WHERE id = $%d)`, len(args)))
+	}
+	args = append(args, atMost(filter.Limit))
+	return collect(ctx, r.source, scanEnrollment, fmt.Sprintf(`SELECT %s FROM enrollments WHERE %s ORDER BY seq DESC LIMIT $%d`,
+		enrollmentColumns, strings.Join(conditions, " AND "), len(args)), args...)
+}
+
+// OpenEnrollment admits a record: it gives the enrollment its number, one more than were admitted of that
+// record in that workflow before, and its id WORKFLOW/OBJECT/ID/NUMBER. Asked again for the same workflow id
+// and first run, it returns the row that is there, be it refused or closed.
+func (tx *Tx) OpenEnrollment(ctx context.Context, e plan.Enrollment) (_ plan.Enrollment, err error) {
+	defer wrap(&err, "enrolling %s in %s", e.Record, e.Workflow)
+	known, found, err := tx.EnrollmentByRun(ctx, e.WorkflowID, e.FirstRun)
+	if err != nil || found {
+		return known, err
+	}
+	err = tx.source.row(ctx, `SELECT COALESCE(MAX(number), 0) + 1 FROM enrollments WHERE workflow = $1 AND record = $2`,
+		e.Workflow, e.Record).Scan(&e.Number)
+	if err != nil {
+		return plan.Enrollment{}, err
+	}
+	e.ID = e.Workflow + "/" + e.Record + "/" + strconv.Itoa(e.Number)
+	e.Closed, e.Exit, e.ExitNode = time.Time{}, "", ""
+	return tx.addEnrollment(ctx, e)
+}
+
+// RefuseEnrollment lists a refused attempt with its reason (Exit, by default plan.ExitRefused, and Detail).
+// It takes no number, its id is WORKFLOW/OBJECT/ID/refused-RUN, and it is closed from its beginning. Asked
+// again for the same workflow id and first run, it returns the row that is there.
+func (tx *Tx) RefuseEnrollment(ctx context.Context, e plan.Enrollment) (_ plan.Enrollment, err error) {
+	defer wrap(&err, "refusing %s in %s", e.Record, e.Workflow)
+	known, found, err := tx.EnrollmentByRun(ctx, e.WorkflowID, e.FirstRun)
+	if err != nil || found {
+		return known, err
+	}
+	e.Number, e.ID, e.Closed = 0, e.Workflow+"/"+e.Record+"/refused-"+e.FirstRun, e.Started
+	if e.Exit == "" {
+		e.Exit = plan.ExitRefused
+	}
+	return tx.addEnrollment(ctx, e)
+}
+
+func (tx *Tx) addEnrollment(ctx context.Context, e plan.Enrollment) (plan.Enrollment, error) {
+	if err := checkNames(e.ID, e.WorkflowID, e.FirstRun, e.Trigger, e.Exit, e.ExitNode); err != nil {
+		return plan.Enrollment{}, err
+	}
+	event := ""
+	if e.Event != nil {
+		var err error
+		if event, err = encode(e.Event); err != nil {
+			return plan.Enrollment{}, err
+		}
+	}
+	at := e.Standing
+	_, err := tx.exec(ctx, `INSERT INTO enrollments (`+enrollmentColumns+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`,
+		e.ID, e.Workflow, e.Record, e.Number, e.WorkflowID, e.FirstRun, e.Trigger, event, e.Revision, instant{e.Started}, instant{e.Closed},
+		e.Exit, e.ExitNode, legible(e.Detail),
+		at.Node, at.Kind, instant{at.Arrived}, instant{at.Until}, at.Awaits, legible(at.LastError), at.Plan)
+	if err != nil {
+		return plan.Enrollment{}, err
+	}
+	added, _, err := tx.one(ctx, `id = $1`, e.ID)
+	return added, err
+}
+
+// CloseEnrollment ends an enrollment; one that is closed keeps its first exit. Errors: crm.ErrNotFound.
+func (tx *Tx) CloseEnrollment(ctx context.Context, id string, exit plan.Exit, at time.Time) (err error) {
+	defer wrap(&err, "closing enrollment %s", id)
+	rows, err := tx.exec(ctx, `UPDATE enrollments SET closed = COALESCE(closed, $1), exit = CASE WHEN closed IS NULL THEN $2 ELSE exit END,
+		exit_node = CASE WHEN closed IS NULL THEN $3 ELSE exit_node END, detail = CASE WHEN closed IS NULL THEN $4 ELSE detail END
+		WHERE id = $5`, instant{at}, legible(exit.Reason), legible(exit.Node), legible(exit.Detail), id)
+	if err == nil && rows == 0 {
+		return crm.ErrNotFound
+	}
+	return err
+}
+
+// Stand writes down where an enrollment stands. One that is closed or unknown is left as it is.
+func (tx *Tx) Stand(ctx context.Context, at plan.Standing) (err error) {
+	defer wrap(&err, "writing where %s stands", at.Enrollment)
+	_, err = tx.exec(ctx, `UPDATE enrollments SET node = $1, kind = $2, arrived = $3, until = $4, awaits = $5, last_error = $6, plan = $7
+		WHERE id = $8 AND closed IS NULL`, at.Node, at.Kind, instant{at.Arrived}, instant{at.Until}, at.Awaits,
+		legible(at.LastError), at.Plan, at.Enrollment)
+	return err
+}
+
+// OpenEnrollment is Tx.OpenEnrollment in a transaction of its own.
+func (s *Store) OpenEnrollment(ctx context.Context, e plan.Enrollment) (opened plan.Enrollment, err error) {
+	err = s.Tx(ctx, func(tx *Tx) error { opened, err = tx.OpenEnrollment(ctx, e); return err })
+	return opened, err
+}
+
+// RefuseEnrollment is Tx.RefuseEnrollment in a transaction of its own.
+func (s *Store) RefuseEnrollment(ctx context.Context, e plan.Enrollment) (refused plan.Enrollment, err error) {
+	err = s.Tx(ctx, func(tx *Tx) error { refused, err = tx.RefuseEnrollment(ctx, e); return err })
+	return refused, err
+}
+
+// CloseEnrollment is Tx.CloseEnrollment in a transaction of its own.
+func (s *Store) CloseEnrollment(ctx context.Context, id string, exit plan.Exit, at time.Time) error {
+	return s.Tx(ctx, func(tx *Tx) error { return tx.CloseEnrollment(ctx, id, exit, at) })
+}
+
+// Stand is Tx.Stand in a transaction of its own.
+func (s *Store) Stand(ctx context.Context, at plan.Standing) error {
+	return s.Tx(ctx, func(tx *Tx) error { return tx.Stand(ctx, at) })
+}

@@ -1,0 +1,75 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"github.com/millrace/millrace/internal/crm"
+)
+
+// AddEvent stores an event and tells whether it is new: a record has at most one event of an id, and an
+// event without an id gets one that nobody can guess. The record need not exist. Errors: crm.ErrInvalid for
+// an event without record, type or time.
+func (tx *Tx) AddEvent(ctx context.Context, event crm.Event) (added bool, err error) {
+	defer wrap(&err, "adding event %s of %s", event.Type, event.Record)
+	if err := checkEvent(event); err != nil {
+		return false, err
+	}
+	if event.ID == "" {
+		event.ID = rand.Text()
+	}
+	if event.Properties == nil {
+		event.Properties = map[string]any{}
+	}
+	properties, err := encode(event.Properties)
+	if err != nil {
+		return false, err
+	}
+	rows, err := tx.exec(ctx, `INSERT INTO events (record, event_id, type, at, source, properties) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (record, event_id) DO NOTHING`,
+		event.Record.String(), event.ID, event.Type, instant{event.At}, event.Source, properties)
+	return rows > 0, err
+}
+
+func checkEvent(event crm.Event) error {
+	switch {
+	case event.Type == "":
+		return fmt.Errorf("%w: an event needs a type", crm.ErrInvalid)
+	case event.At.IsZero():
+		return fmt.Errorf("%w: an event needs a time", crm.ErrInvalid)
+	}
+	if err := checkRef(event.Record); err != nil {
+		return err
+	}
+	return checkNames(event.ID, event.Type, event.Source)
+}
+
+// Events returns the events of a record of one type with since ≤ At ≤ until, oldest first.
+func (r reader) Events(ctx context.Context, ref crm.Ref, eventType string, since, until time.Time) (events []crm.Event, err error) {
+	defer wrap(&err, "reading events %s of %s", eventType, ref)
+	return collect(ctx, r.source, scanEvent, `SELECT record, event_id, type, at, source, properties FROM events
+		WHERE record = $1 AND type = $2 AND at >= $3 AND at <= $4 ORDER BY at, seq`,
+		ref.String(), eventType, since.UnixMicro(), until.UnixMicro())
+}
+
+// EventsOf returns the last events of a record of any type, up to limit (0 = all), newest first.
+func (r reader) EventsOf(ctx context.Context, ref crm.Ref, limit int) (events []crm.Event, err error) {
+	defer wrap(&err, "reading the events of %s", ref)
+	return collect(ctx, r.source, scanEvent, `SELECT record, event_id, type, at, source, properties FROM events
+		WHERE record = $1 ORDER BY at DESC, seq DESC LIMIT $2`, ref.String(), atMost(limit))
+}
+
+func scanEvent(row scanner) (event crm.Event, err error) {
+	var at instant
+	err = row.Scan(reference{&event.Record}, &event.ID, &event.Type, &at, &event.Source, document[map[string]any]{&event.Properties})
+	event.At = at.Time
+	return event, err
+}
+
+// AddEvent is Tx.AddEvent in a transaction of its own.
+func (s *Store) AddEvent(ctx context.Context, event crm.Event) (added bool, err error) {
+	err = s.Tx(ctx, func(tx *Tx) error { added, err = tx.AddEvent(ctx, event); return err })
+	return added, err
+}

@@ -1,0 +1,79 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/millrace/millrace/internal/crm"
+)
+
+// List is a static list and how many records are on it.
+type List struct {
+	Name string `json:"list"`
+	Size int    `json:"size"`
+}
+
+// Lists returns the static lists, by name.
+func (r reader) Lists(ctx context.Context) (lists []List, err error) {
+	defer wrap(&err, "reading the lists")
+	return collect(ctx, r.source, func(row scanner) (list List, err error) {
+		return list, row.Scan(&list.Name, &list.Size)
+	}, `SELECT list, (SELECT COUNT(*) FROM list_members m WHERE m.list = l.list) FROM lists l ORDER BY list`)
+}
+
+// ListMembers returns up to limit records (0 = all) of a static list that come after `after` ("" is before all), in
+// the order of their references.
+func (r reader) ListMembers(ctx context.Context, list, after string, limit int) (refs []crm.Ref, err error) {
+	defer wrap(&err, "reading list %s", list)
+	return collect(ctx, r.source, func(row scanner) (ref crm.Ref, err error) {
+		return ref, row.Scan(reference{&ref})
+	}, `SELECT record FROM list_members WHERE list = $1 AND record > $2 ORDER BY record LIMIT $3`, list, after, atMost(limit))
+}
+
+// InList tells whether a record is on a static list.
+func (r reader) InList(ctx context.Context, ref crm.Ref, list string) (found bool, err error) {
+	defer wrap(&err, "looking for %s on list %s", ref, list)
+	return r.exists(ctx, `SELECT 1 FROM list_members WHERE list = $1 AND record = $2`, list, ref.String())
+}
+
+// AddToList puts a record on a static list, which needs no declaration, and tells whether it was not there
+// yet. Errors: crm.ErrNotFound, crm.ErrDeleted.
+func (tx *Tx) AddToList(ctx context.Context, list string, ref crm.Ref, at time.Time) (added bool, err error) {
+	defer wrap(&err, "adding %s to list %s", ref, list)
+	if err := checkNames(list); err != nil {
+		return false, err
+	}
+	if _, err := tx.get(ctx, ref); err != nil {
+		return false, err
+	}
+	if err := tx.declareList(ctx, list); err != nil {
+		return false, err
+	}
+	rows, err := tx.exec(ctx, `INSERT INTO list_members (list, record, added) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+		list, ref.String(), instant{at})
+	return rows > 0, err
+}
+
+func (tx *Tx) declareList(ctx context.Context, list string) error {
+	_, err := tx.exec(ctx, `INSERT INTO lists (list) VALUES ($1) ON CONFLICT DO NOTHING`, list)
+	return err
+}
+
+// RemoveFromList takes a record off a static list and tells whether it was on it.
+func (tx *Tx) RemoveFromList(ctx context.Context, list string, ref crm.Ref) (removed bool, err error) {
+	defer wrap(&err, "removing %s from list %s", ref, list)
+	rows, err := tx.exec(ctx, `DELETE FROM list_members WHERE list = $1 AND record = $2`, list, ref.String())
+	return rows > 0, err
+}
+
+// AddToList is Tx.AddToList in a transaction of its own.
+func (s *Store) AddToList(ctx context.Context, list string, ref crm.Ref, at time.Time) (added bool, err error) {
+	err = s.Tx(ctx, func(tx *Tx) error { added, err = tx.AddToList(ctx, list, ref, at); return err })
+	return added, err
+}
+
+// RemoveFromList is Tx.RemoveFromList in a transaction of its own.
+func (s *Store) RemoveFromList(ctx context.Context, list string, ref crm.Ref) (removed bool, err error) {
+	err = s.Tx(ctx, func(tx *Tx) error { removed, err = tx.RemoveFromList(ctx, list, ref); return err })
+	return removed, err
+}

@@ -1,0 +1,335 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/millrace/millrace/internal/crm"
+)
+
+// maxNumber is the greatest id that is counted as a number.
+const maxNumber = 1_000_000_000_000_000
+
+const recordColumns = `record, properties, created, updated, version, deleted`
+
+// get reads a record: with ErrNotFound it has no content, with ErrDeleted it has.
+func (r reader) get(ctx context.Context, ref crm.Ref) (crm.Record, error) {
+	record, err := scanRecord(r.source.row(ctx, `SELECT `+recordColumns+` FROM records WHERE record = $1`, ref.String()))
+	if errors.Is(err, sql.ErrNoRows) {
+		return crm.Record{}, crm.ErrNotFound
+	}
+	return record, err
+}
+
+func scanRecord(row scanner) (crm.Record, error) {
+	var record crm.Record
+	var created, updated, deleted instant
+	err := row.Scan(reference{&record.Ref}, document[map[string]string]{&record.Properties}, &created, &updated, &record.Version, &deleted)
+	if err != nil {
+		return crm.Record{}, err
+	}
+	record.Created, record.Updated = created.Time, updated.Time
+	if !deleted.IsZero() {
+		return record, crm.ErrDeleted
+	}
+	return record, nil
+}
+
+// Get returns a record. Errors: crm.ErrNotFound, crm.ErrDeleted.
+func (r reader) Get(ctx context.Context, ref crm.Ref) (record crm.Record, err error) {
+	defer wrap(&err, "reading record %s", ref)
+	if record, err = r.get(ctx, ref); err != nil {
+		return crm.Record{}, err
+	}
+	return record, nil
+}
+
+// List returns up to limit records (0 = all) of an object type whose id comes after `after` ("" is before all),
+// shorter ids first, so that numbers are in order. Deleted records are left out.
+func (r reader) List(ctx context.Context, object, after string, limit int) (records []crm.Record, err error) {
+	defer wrap(&err, "listing records of %s", object)
+	return collect(ctx, r.source, scanRecord, `SELECT `+recordColumns+` FROM records
+		WHERE object = $1 AND (length(id), id) > (length($2), $2) AND deleted IS NULL ORDER BY length(id), id LIMIT $3`,
+		object, after, atMost(limit))
+}
+
+// History returns the versions of a property, newest first.
+func (r reader) History(ctx context.Context, ref crm.Ref, property string) (versions []crm.PropertyVersion, err error) {
+	defer wrap(&err, "reading the history of %s of %s", property, ref)
+	return collect(ctx, r.source, func(row scanner) (version crm.PropertyVersion, err error) {
+		var at instant
+		err = row.Scan(&version.Value, &at, &version.Source)
+		version.At = at.Time
+		return version, err
+	}, `SELECT value, at, source FROM property_versions WHERE record = $1 AND property = $2 ORDER BY at DESC, seq DESC`, ref.String(), property)
+}
+
+// Create adds a record; without an id it takes the object's next number. Errors: ErrExists,
+// crm.ErrDeleted when a deleted record has the id, crm.ErrInvalid.
+func (tx *Tx) Create(ctx context.Context, ref crm.Ref, values map[string]string, at time.Time, source string) (record crm.Record, err error) {
+	defer wrap(&err, "creating a record of %s", ref.Object)
+	catalog, err := tx.Catalog(ctx)
+	if err != nil {
+		return crm.Record{}, err
+	}
+	if _, declared := catalog.Object(ref.Object); !declared && !catalog.IsOpen() {
+		return crm.Record{}, fmt.Errorf("%w: there is no object %q", crm.ErrInvalid, ref.Object)
+	}
+	if ref.ID == "" {
+		ref.ID, err = tx.nextID(ctx, ref.Object)
+	} else {
+		err = tx.countID(ctx, ref)
+	}
+	if err != nil {
+		return crm.Record{}, err
+	}
+	if err := checkRef(ref); err != nil {
+		return crm.Record{}, err
+	}
+	switch _, err := tx.get(ctx, ref); {
+	case err == nil:
+		return crm.Record{}, fmt.Errorf("%s %w", ref, ErrExists)
+	case !errors.Is(err, crm.ErrNotFound):
+		return crm.Record{}, fmt.Errorf("%s: %w", ref, err)
+	}
+	changes, err := canonical(catalog, ref.Object, values, false)
+	if err != nil {
+		return crm.Record{}, err
+	}
+	record = crm.Record{Ref: ref, Properties: map[string]string{}, Created: stored(at), Updated: stored(at), Version: 1}
+	apply(record.Properties, changes)
+	text, err := encode(record.Properties)
+	if err != nil {
+		return crm.Record{}, err
+	}
+	_, err = tx.exec(ctx, `INSERT INTO records (record, object, id, properties, created, updated, version) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		ref.String(), ref.Object, ref.ID, text, instant{at}, instant{at}, record.Version)
+	if err != nil {
+		return crm.Record{}, err
+	}
+	return record, tx.remember(ctx, ref, record.Properties, at, source)
+}
+
+// nextID is the number after the last one of an object.
+func (tx *Tx) nextID(ctx context.Context, object string) (string, error) {
+	var next int64
+	err := tx.source.row(ctx, `INSERT INTO record_numbers (object, last) VALUES ($1, 1)
+		ON CONFLICT (object) DO UPDATE SET last = record_numbers.last + 1 RETURNING last`, object).Scan(&next)
+	return strconv.FormatInt(next, 10), err
+}
+
+// countID makes sure that a number which somebody chose is not given out again.
+func (tx *Tx) countID(ctx context.Context, ref crm.Ref) error {
+	number, err := strconv.ParseInt(ref.ID, 10, 64)
+	if err != nil || number < 1 || number > maxNumber || strconv.FormatInt(number, 10) != ref.ID {
+		return nil // not a number that nextID comes to
+	}
+	_, err = tx.exec(ctx, `INSERT INTO record_numbers (object, last) VALUES ($1, $2)
+		ON CONFLICT (object) DO UPDATE SET last = excluded.last WHERE record_numbers.last < excluded.last`, ref.Object, number)
+	return err
+}
+
+// Update changes properties; an empty value clears. Equal values leave no trace. Errors: crm.ErrNotFound,
+// crm.ErrDeleted, crm.ErrInvalid (also for a property that is read-only).
+func (tx *Tx) Update(ctx context.Context, ref crm.Ref, values map[string]string, at time.Time, source string) (err error) {
+	defer wrap(&err, "updating %s", ref)
+	record, err := tx.get(ctx, ref)
+	if err != nil {
+		return err
+	}
+	catalog, err := tx.Catalog(ctx)
+	if err != nil {
+		return err
+	}
+	changes, err := canonical(catalog, ref.Object, values, true)
+	if err != nil {
+		return err
+	}
+	return tx.change(ctx, &record, changes, at, source)
+}
+
+// Upsert creates the record or, when it is there, changes the given properties, read-only ones included:
+// this is how data from elsewhere comes in. Errors: crm.ErrDeleted, crm.ErrInvalid.
+func (tx *Tx) Upsert(ctx context.Context, ref crm.Ref, values map[string]string, at time.Time, source string) (record crm.Record, created bool, err error) {
+	record, err = tx.get(ctx, ref)
+	if errors.Is(err, crm.ErrNotFound) {
+		record, err = tx.Create(ctx, ref, values, at, source)
+		return record, err == nil, err
+	}
+	defer wrap(&err, "updating %s", ref)
+	if err != nil {
+		return crm.Record{}, false, err
+	}
+	catalog, err := tx.Catalog(ctx)
+	if err != nil {
+		return crm.Record{}, false, err
+	}
+	changes, err := canonical(catalog, ref.Object, values, false)
+	if err != nil {
+		return crm.Record{}, false, err
+	}
+	return record, false, tx.change(ctx, &record, changes, at, source)
+}
+
+// Increment adds by to a number property, exactly; a missing value counts as 0. Errors: as Update.
+func (tx *Tx) Increment(ctx context.Context, ref crm.Ref, property string, by crm.Number, at time.Time, source string) (sum crm.Number, err error) {
+	defer wrap(&err, "adding %s to %s of %s", by, property, ref)
+	record, err := tx.get(ctx, ref)
+	if err != nil {
+		return crm.Number{}, err
+	}
+	if text := record.Properties[property]; text != "" {
+		if sum, err = crm.ParseNumber(text); err != nil {
+			return crm.Number{}, fmt.Errorf("property %s: %w", property, err)
+		}
+	}
+	sum = sum.Add(by)
+	catalog, err := tx.Catalog(ctx)
+	if err != nil {
+		return crm.Number{}, err
+	}
+	if declared, found := catalog.Property(ref.Object, property); found && declared.Type != crm.TypeNumber {
+		return crm.Number{}, fmt.Errorf("%w: property %s is a %s, not a number", crm.ErrInvalid, property, declared.Type)
+	}
+	changes, err := canonical(catalog, ref.Object, map[string]string{property: sum.String()}, true)
+	if err != nil {
+		return crm.Number{}, err
+	}
+	return sum, tx.change(ctx, &record, changes, at, source)
+}
+
+// Delete hides a record: Get answers crm.ErrDeleted until it is restored. Errors: crm.ErrNotFound,
+// crm.ErrDeleted.
+func (tx *Tx) Delete(ctx context.Context, ref crm.Ref, at time.Time) (err error) {
+	defer wrap(&err, "deleting %s", ref)
+	if _, err := tx.get(ctx, ref); err != nil {
+		return err
+	}
+	_, err = tx.exec(ctx, `UPDATE records SET deleted = $1, version = version + 1 WHERE record = $2`, instant{at}, ref.String())
+	return err
+}
+
+// Restore brings a deleted record back as it was; one that is not deleted stays as it is. Errors:
+// crm.ErrNotFound.
+func (tx *Tx) Restore(ctx context.Context, ref crm.Ref) (err error) {
+	defer wrap(&err, "restoring %s", ref)
+	if _, err := tx.get(ctx, ref); err == nil || !errors.Is(err, crm.ErrDeleted) {
+		return err
+	}
+	_, err = tx.exec(ctx, `UPDATE records SET deleted = NULL, version = version + 1 WHERE record = $1`, ref.String())
+	return err
+}
+
+// canonical brings values into the form in which they are stored; writable refuses read-only properties.
+func canonical(catalog *crm.Catalog, object string, values map[string]string, writable bool) (map[string]string, error) {
+	changes := make(map[string]string, len(values))
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if err := checkNames(name); err != nil || name == "" {
+			return nil, errors.Join(fmt.Errorf("%w: property %q", crm.ErrInvalid, name), err)
+		}
+		if property, declared := catalog.Property(object, name); writable && declared && !property.Writable() {
+			return nil, fmt.Errorf("%w: property %s is read-only", crm.ErrInvalid, name)
+		}
+		text, err := catalog.Canonical(object, name, values[name])
+		if err != nil {
+			return nil, err
+		}
+		changes[name] = text
+	}
+	return changes, nil
+}
+
+// apply writes changes into properties; the empty value clears.
+func apply(properties, changes map[string]string) {
+	for name, text := range changes {
+		if text == "" {
+			delete(properties, name)
+		} else {
+			properties[name] = text
+		}
+	}
+}
+
+// change writes what differs and its history. The version counter makes sure that nobody else changed the
+// record since it was read.
+func (tx *Tx) change(ctx context.Context, record *crm.Record, changes map[string]string, at time.Time, source string) error {
+	maps.DeleteFunc(changes, func(name, text string) bool { return record.Properties[name] == text })
+	if len(changes) == 0 {
+		return nil
+	}
+	apply(record.Properties, changes)
+	text, err := encode(record.Properties)
+	if err != nil {
+		return err
+	}
+	rows, err := tx.exec(ctx, `UPDATE records SET properties = $1, updated = $2, version = version + 1 WHERE record = $3 AND version = $4`,
+		text, instant{at}, record.Ref.String(), record.Version)
+	if err != nil {
+		return err
+	}
+	if rows == 0 {
+		return errors.New("somebody else changed it at the same moment: try again")
+	}
+	record.Updated = stored(at)
+	record.Version++
+	return tx.remember(ctx, record.Ref, changes, at, source)
+}
+
+// remember adds changes to the history of their properties.
+func (tx *Tx) remember(ctx context.Context, ref crm.Ref, changes map[string]string, at time.Time, source string) error {
+	for _, name := range slices.Sorted(maps.Keys(changes)) {
+		_, err := tx.exec(ctx, `INSERT INTO property_versions (record, property, value, at, source) VALUES ($1, $2, $3, $4, $5)`,
+			ref.String(), name, changes[name], instant{at}, legible(source))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkRef refuses what cannot be read back as a reference.
+func checkRef(ref crm.Ref) error {
+	if parsed, err := crm.ParseRef(ref.String()); err != nil || parsed != ref {
+		return fmt.Errorf("%w: %q is not a record such as contact/51", crm.ErrInvalid, ref.String())
+	}
+	return checkNames(ref.String())
+}
+
+// Create is Tx.Create in a transaction of its own.
+func (s *Store) Create(ctx context.Context, ref crm.Ref, values map[string]string, at time.Time, source string) (record crm.Record, err error) {
+	err = s.Tx(ctx, func(tx *Tx) error { record, err = tx.Create(ctx, ref, values, at, source); return err })
+	return record, err
+}
+
+// Update is Tx.Update in a transaction of its own.
+func (s *Store) Update(ctx context.Context, ref crm.Ref, values map[string]string, at time.Time, source string) error {
+	return s.Tx(ctx, func(tx *Tx) error { return tx.Update(ctx, ref, values, at, source) })
+}
+
+// Upsert is Tx.Upsert in a transaction of its own.
+func (s *Store) Upsert(ctx context.Context, ref crm.Ref, values map[string]string, at time.Time, source string) (record crm.Record, created bool, err error) {
+	err = s.Tx(ctx, func(tx *Tx) error { record, created, err = tx.Upsert(ctx, ref, values, at, source); return err })
+	return record, created, err
+}
+
+// Increment is Tx.Increment in a transaction of its own.
+func (s *Store) Increment(ctx context.Context, ref crm.Ref, property string, by crm.Number, at time.Time, source string) (sum crm.Number, err error) {
+	err = s.Tx(ctx, func(tx *Tx) error { sum, err = tx.Increment(ctx, ref, property, by, at, source); return err })
+	return sum, err
+}
+
+// Delete is Tx.Delete in a transaction of its own.
+func (s *Store) Delete(ctx context.Context, ref crm.Ref, at time.Time) error {
+	return s.Tx(ctx, func(tx *Tx) error { return tx.Delete(ctx, ref, at) })
+}
+
+// Restore is Tx.Restore in a transaction of its own.
+func (s *Store) Restore(ctx context.Context, ref crm.Ref) error {
+	return s.Tx(ctx, func(tx *Tx) error { return tx.Restore(ctx, ref) })
+}
