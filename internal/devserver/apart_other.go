@@ -1,0 +1,8 @@
+//go:build !unix
+
+package devserver
+
+import "syscall"
+
+// apart leaves the server in the terminal's group where groups cannot be set.
+func apart() *syscall.SysProcAttr { return nil }

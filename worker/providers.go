@@ -1,0 +1,79 @@
+package worker
+
+import (
+	"context"
+	"os"
+	"reflect"
+	"strings"
+	"sync"
+
+	"github.com/millrace/millrace/internal/action"
+	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/internal/provider"
+	"github.com/millrace/millrace/internal/store"
+)
+
+// Account is the workspace's settings.
+type Account = crm.Account
+
+// Configured returns the providers that an account names, made anew when its settings change. Without a
+// mail server, mail goes to the outbox, where `millrace outbox` shows it.
+func Configured(books *store.Store) func(Account) (action.Providers, error) {
+	var mu sync.Mutex
+	var made *Account
+	var ways action.Providers
+	return func(account Account) (action.Providers, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if made != nil && reflect.DeepEqual(*made, account) {
+			return ways, nil
+		}
+		built, err := build(account, books)
+		if err != nil {
+			return action.Providers{}, err
+		}
+		made, ways = &account, built
+		return ways, nil
+	}
+}
+
+func build(account Account, books *store.Store) (action.Providers, error) {
+	secrets := provider.NewSecrets(os.LookupEnv, os.Getenv("MILLRACE_SECRETS_FILE"))
+	http, err := provider.NewHTTP(provider.Egress{Allow: account.Egress.Allow, HTTP: account.Egress.HTTP})
+	if err != nil {
+		return action.Providers{}, err
+	}
+	ways := action.Providers{Mail: Outbox(books), HTTP: http, Secret: secrets.Resolve}
+	server := account.Providers.SMTP
+	if server == nil {
+		return ways, nil
+	}
+	settings := provider.SMTP{Host: server.Host, Port: server.Port, Username: server.Username, TLS: server.TLS}
+	if server.Password != "" {
+		if settings.Password, err = secrets.Resolve(server.Password); err != nil {
+			return action.Providers{}, err
+		}
+	}
+	ways.Mail = provider.NewSMTP(settings)
+	return ways, nil
+}
+
+// Outbox records in the store what would have been sent.
+func Outbox(books *store.Store) provider.Outbox {
+	return provider.Outbox{Record: func(ctx context.Context, sent provider.Sent) error {
+		return books.AddMessage(ctx, plan.Message{
+			Key: sent.Key, At: sent.At, Node: node(sent.Key), Channel: sent.Channel,
+			From: sent.From, To: sent.To, Subject: sent.Subject, Body: sent.Body,
+		})
+	}}
+}
+
+// node is the action in an idempotency key: welcome/contact/51/3/NODE/1/recipient.
+func node(key string) string {
+	parts := strings.Split(key, "/")
+	if len(parts) < 6 {
+		return ""
+	}
+	return parts[4]
+}

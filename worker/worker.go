@@ -1,0 +1,97 @@
+// Package worker assembles what runs: the interpreter, the kinds and the store on one task queue.
+package worker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/millrace/millrace/internal/action"
+	"github.com/millrace/millrace/internal/enroll"
+	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/internal/store"
+	"github.com/millrace/millrace/workflows"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+)
+
+// drainTime is how long a worker that was asked to stop waits for what it is doing. It is longer than one
+// attempt of any kind's activity needs in health.
+const drainTime = 30 * time.Second
+
+// Options say what a worker works with.
+type Options struct {
+	Temporal  client.Client
+	Namespace string // of Temporal; "" = default
+	Store     *store.Store
+	Kinds     []action.Kind
+	Provide   func(account Account) (action.Providers, error) // nil = Configured
+	Queue     string                                          // "" = plan.TaskQueue
+	Log       *slog.Logger
+}
+
+// Register puts the interpreter, its own activities and the kinds into a worker or a test environment.
+func Register(registry Registry, options Options) {
+	registry.RegisterWorkflowWithOptions(workflows.Enrollment, workflow.RegisterOptions{Name: plan.WorkflowType})
+	own := enroll.Activities{Store: options.Store}
+	for name, function := range own.Functions() {
+		registry.RegisterActivityWithOptions(function, activity.RegisterOptions{Name: name})
+	}
+	Runtime(options).Register(registry, options.Kinds)
+}
+
+// Registry is a Temporal worker or a test environment.
+type Registry interface {
+	action.Registry
+	RegisterWorkflowWithOptions(w any, options workflow.RegisterOptions)
+}
+
+// Runtime is what the kinds run in.
+func Runtime(options Options) *action.Runtime {
+	provide := options.Provide
+	if provide == nil {
+		provide = Configured(options.Store)
+	}
+	return &action.Runtime{Store: books{options.Store}, Provide: provide, Log: options.Log}
+}
+
+// books gives the kinds the store: a transaction of theirs is one of the store's.
+type books struct{ *store.Store }
+
+func (b books) Transact(ctx context.Context, step func(action.Books) error) error {
+	return b.Tx(ctx, func(tx *store.Tx) error { return step(tx) })
+}
+
+// Run checks that the server is ready for enrollments and works until ctx ends; then it finishes what it
+// is doing. Errors say what to do next.
+func Run(ctx context.Context, options Options) error {
+	if err := Check(ctx, options.Temporal, cmp.Or(options.Namespace, client.DefaultNamespace), options.Store); err != nil {
+		return err
+	}
+	queue := cmp.Or(options.Queue, plan.TaskQueue)
+	fatal := make(chan error, 1)
+	w := worker.New(options.Temporal, queue, worker.Options{
+		WorkerStopTimeout:                       drainTime,
+		WorkflowTaskPollerBehavior:              worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
+		ActivityTaskPollerBehavior:              worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
+		MaxConcurrentLocalActivityExecutionSize: 100,
+		DeadlockDetectionTimeout:                5 * time.Second,
+		OnFatalError:                            func(err error) { fatal <- err },
+	})
+	Register(w, options)
+	if err := w.Start(); err != nil {
+		return fmt.Errorf("starting the worker on task queue %s: %w", queue, err)
+	}
+	defer w.Stop()
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-fatal:
+		return errors.Join(errors.New("the worker lost its Temporal server"), err)
+	}
+}
