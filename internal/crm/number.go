@@ -129,6 +129,34 @@ func (n Number) bounded() (Number, error) {
 	return n, nil
 }
 
+// Root returns the root of a degree between 1 and 100, cut off after 20 decimals. Errors wrap
+// ErrInvalid: another degree, an even root of a negative number.
+func (n Number) Root(degree int) (Number, error) {
+	if degree < 1 || degree > 100 || (n.Sign() < 0 && degree%2 == 0) {
+		return Number{}, invalidf("%s has no root of degree %d", n, degree)
+	}
+	if n.Sign() < 0 {
+		positive, err := n.Neg().Root(degree)
+		return positive.Neg(), err
+	}
+	// the greatest whole r with r^degree ≤ n·10^(degree·decimals), by halving
+	scale := max(quotientDigits, (n.scale+degree-1)/degree)
+	radicand := n.at(n.scale)
+	radicand.Mul(radicand, pow10(degree*scale-n.scale))
+	exponent := big.NewInt(int64(degree))
+	low, high := new(big.Int), new(big.Int).Lsh(big.NewInt(1), uint(radicand.BitLen()/degree+1))
+	for one := big.NewInt(1); new(big.Int).Sub(high, low).Cmp(one) > 0; {
+		middle := new(big.Int).Add(low, high)
+		middle.Rsh(middle, 1)
+		if new(big.Int).Exp(middle, exponent, nil).Cmp(radicand) <= 0 {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return decimal(low, scale), nil
+}
+
 // Round rounds to places decimals, halves away from zero; negative places round tens, hundreds, ….
 func (n Number) Round(places int) Number {
 	if n.scale <= places {

@@ -251,7 +251,8 @@ func Infer(value string) PropertyType {
 }
 
 // Value turns canonical text into the value that templates and comparisons work with: Number, bool,
-// Date, time.Time, a JSON value, else the text itself. The empty text is nil.
+// Date, time.Time, a JSON value, a list for an enumeration with several values, else the text itself.
+// The empty text is nil.
 func (p Property) Value(text string) any {
 	if text == "" {
 		return nil
@@ -270,6 +271,11 @@ func (p Property) Value(text string) any {
 	case TypeDatetime:
 		if at, err := parseInstant(text); err == nil {
 			return at.UTC()
+		}
+	case TypeEnumeration:
+		if p.Multiple {
+			values, _ := asList(SplitOptions(text))
+			return values
 		}
 	case TypeJSON:
 		if value, err := decodeJSON([]byte(text)); err == nil {

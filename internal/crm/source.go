@@ -2,6 +2,7 @@ package crm
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -54,5 +55,16 @@ func jsonText(text string) ([]byte, error) {
 
 // invalidf returns an error that wraps ErrInvalid.
 func invalidf(format string, args ...any) error {
-	return invalidf("%s", fmt.Sprintf(format, args...))
+	return fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...))
+}
+
+// reportSyntax reports what is wrong with the text of a template or formula, at its place in node.
+func reportSyntax(err error, node *schema.Node, d *schema.Diagnostics) {
+	var mistake *syntaxError
+	switch {
+	case errors.As(err, &mistake):
+		mistake.report(node, d)
+	case err != nil:
+		d.Errorf(node.Pos, codeTemplate, "%s", reason(err))
+	}
 }

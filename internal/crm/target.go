@@ -1,7 +1,6 @@
 package crm
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -98,7 +97,13 @@ func gone(err error) bool { return errors.Is(err, ErrNotFound) || errors.Is(err,
 
 func (s Sort) compare(a, b any) int {
 	if a == nil || b == nil {
-		return cmp.Compare(truthOf(a == nil), truthOf(b == nil))
+		if a == nil && b == nil {
+			return 0
+		}
+		if a == nil {
+			return 1
+		}
+		return -1
 	}
 	if s.Descending {
 		a, b = b, a
@@ -144,4 +149,9 @@ func (s Sort) MarshalJSON() ([]byte, error) { return jsonText(s.String()) }
 // Describe tells readers about the source form.
 func (Sort) Describe() schema.Description {
 	return schema.Description{Name: "sort", Doc: "PROPERTY asc or PROPERTY desc.", Schema: asText("")}
+}
+
+// propertyValue returns a record's property as a value, nil when it is empty.
+func propertyValue(catalog *Catalog, record Record, name string) any {
+	return catalog.Typed(record.Object, name, record.Property(name))
 }
