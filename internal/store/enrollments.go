@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -141,19 +142,18 @@ func (tx *Tx) OpenEnrollment(ctx context.Context, e plan.Enrollment) (_ plan.Enr
 }
 
 // RefuseEnrollment lists a refused attempt with its reason (Exit, by default plan.ExitRefused, and Detail).
-// It takes no number, its id is WORKFLOW/OBJECT/ID/refused-RUN, and it is closed from its beginning. Asked
-// again for the same workflow id and first run, it returns the row that is there.
-func (tx *Tx) RefuseEnrollment(ctx context.Context, e plan.Enrollment) (_ plan.Enrollment, err error) {
+// It takes no number, its id is WORKFLOW_ID/RUN, and it is closed from its beginning. Asked again for the
+// same workflow id and first run, it changes nothing.
+func (tx *Tx) RefuseEnrollment(ctx context.Context, e plan.Enrollment) (err error) {
 	defer wrap(&err, "refusing %s in %s", e.Record, e.Workflow)
-	known, found, err := tx.EnrollmentByRun(ctx, e.WorkflowID, e.FirstRun)
+	_, found, err := tx.EnrollmentByRun(ctx, e.WorkflowID, e.FirstRun)
 	if err != nil || found {
-		return known, err
+		return err
 	}
-	e.Number, e.ID, e.Closed = 0, e.Workflow+"/"+e.Record+"/refused-"+e.FirstRun, e.Started
-	if e.Exit == "" {
-		e.Exit = plan.ExitRefused
-	}
-	return tx.addEnrollment(ctx, e)
+	e.Number, e.ID, e.Closed = 0, e.WorkflowID+"/"+e.FirstRun, e.Started
+	e.Exit = cmp.Or(e.Exit, plan.ExitRefused)
+	_, err = tx.addEnrollment(ctx, e)
+	return err
 }
 
 func (tx *Tx) addEnrollment(ctx context.Context, e plan.Enrollment) (plan.Enrollment, error) {
@@ -192,6 +192,16 @@ func (tx *Tx) CloseEnrollment(ctx context.Context, id string, exit plan.Exit, at
 	return err
 }
 
+// CloseLost closes as unenrolled what is open under a Temporal workflow id in another run than firstRun. At most
+// one run of an id is open, so the others were ended behind our back.
+func (tx *Tx) CloseLost(ctx context.Context, workflowID, firstRun string, at time.Time) (err error) {
+	defer wrap(&err, "closing lost enrollments of %s", workflowID)
+	_, err = tx.exec(ctx, `UPDATE enrollments SET closed = $1, exit = $2, exit_node = node, detail = $3
+		WHERE workflow_id = $4 AND first_run <> $5 AND closed IS NULL`,
+		instant{at}, plan.ExitUnenrolled, "its Temporal workflow ended without telling", workflowID, firstRun)
+	return err
+}
+
 // Stand writes down where an enrollment stands. One that is closed or unknown is left as it is.
 func (tx *Tx) Stand(ctx context.Context, at plan.Standing) (err error) {
 	defer wrap(&err, "writing where %s stands", at.Enrollment)
@@ -208,9 +218,8 @@ func (s *Store) OpenEnrollment(ctx context.Context, e plan.Enrollment) (opened p
 }
 
 // RefuseEnrollment is Tx.RefuseEnrollment in a transaction of its own.
-func (s *Store) RefuseEnrollment(ctx context.Context, e plan.Enrollment) (refused plan.Enrollment, err error) {
-	err = s.Tx(ctx, func(tx *Tx) error { refused, err = tx.RefuseEnrollment(ctx, e); return err })
-	return refused, err
+func (s *Store) RefuseEnrollment(ctx context.Context, e plan.Enrollment) error {
+	return s.Tx(ctx, func(tx *Tx) error { return tx.RefuseEnrollment(ctx, e) })
 }
 
 // CloseEnrollment is Tx.CloseEnrollment in a transaction of its own.

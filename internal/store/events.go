@@ -7,43 +7,41 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/plan"
 )
 
-// AddEvent stores an event and tells whether it is new: a record has at most one event of an id, and an
-// event without an id gets one that nobody can guess. The record need not exist. Errors: crm.ErrInvalid for
-// an event without record, type or time.
-func (tx *Tx) AddEvent(ctx context.Context, event crm.Event) (added bool, err error) {
+// AddEvent stores an event and tells whether it is new: a record has at most one event of an id. It returns
+// the event with its id; one without gets an id that nobody can guess. The record need not exist. Errors:
+// crm.ErrInvalid for an event without record, type or time.
+func (tx *Tx) AddEvent(ctx context.Context, event plan.Event) (_ plan.Event, added bool, err error) {
 	defer wrap(&err, "adding event %s of %s", event.Type, event.Record)
 	if err := checkEvent(event); err != nil {
-		return false, err
+		return plan.Event{}, false, err
 	}
 	if event.ID == "" {
 		event.ID = rand.Text()
 	}
-	if event.Properties == nil {
-		event.Properties = map[string]any{}
-	}
 	properties, err := encode(event.Properties)
 	if err != nil {
-		return false, err
+		return plan.Event{}, false, err
 	}
 	rows, err := tx.exec(ctx, `INSERT INTO events (record, event_id, type, at, source, properties) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (record, event_id) DO NOTHING`,
-		event.Record.String(), event.ID, event.Type, instant{event.At}, event.Source, properties)
-	return rows > 0, err
+		event.Record, event.ID, event.Type, instant{event.At}, event.Source, properties)
+	return event, rows > 0, err
 }
 
-func checkEvent(event crm.Event) error {
+func checkEvent(event plan.Event) error {
 	switch {
 	case event.Type == "":
 		return fmt.Errorf("%w: an event needs a type", crm.ErrInvalid)
 	case event.At.IsZero():
 		return fmt.Errorf("%w: an event needs a time", crm.ErrInvalid)
 	}
-	if err := checkRef(event.Record); err != nil {
-		return err
+	if _, err := crm.ParseRef(event.Record); err != nil {
+		return fmt.Errorf("%w: %w", crm.ErrInvalid, err)
 	}
-	return checkNames(event.ID, event.Type, event.Source)
+	return checkNames(event.ID, event.Record, event.Type, event.Source)
 }
 
 // Events returns the events of a record of one type with since ≤ At ≤ until, oldest first.
@@ -69,7 +67,7 @@ func scanEvent(row scanner) (event crm.Event, err error) {
 }
 
 // AddEvent is Tx.AddEvent in a transaction of its own.
-func (s *Store) AddEvent(ctx context.Context, event crm.Event) (added bool, err error) {
-	err = s.Tx(ctx, func(tx *Tx) error { added, err = tx.AddEvent(ctx, event); return err })
-	return added, err
+func (s *Store) AddEvent(ctx context.Context, event plan.Event) (stored plan.Event, added bool, err error) {
+	err = s.Tx(ctx, func(tx *Tx) error { stored, added, err = tx.AddEvent(ctx, event); return err })
+	return stored, added, err
 }

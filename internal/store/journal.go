@@ -43,12 +43,14 @@ func (r reader) Journal(ctx context.Context, enrollment string) (entries []plan.
 	return collect(ctx, r.source, scanEntry, `SELECT `+journalColumns+` FROM journal WHERE enrollment = $1 ORDER BY seq`, enrollment)
 }
 
-// JournalOf returns the entries of all enrollments of a record in a workflow, in the order of writing.
+// JournalOf returns the entries of all enrollments of a record in a workflow, and those of refused attempts
+// (see Tx.RefuseEnrollment), in the order of writing.
 func (r reader) JournalOf(ctx context.Context, workflow, record string) (entries []plan.Entry, err error) {
 	defer wrap(&err, "reading the journal of %s in %s", record, workflow)
-	first := workflow + "/" + record + "/"
-	beyond := workflow + "/" + record + "0" // the byte after the slash
-	return collect(ctx, r.source, scanEntry, `SELECT `+journalColumns+` FROM journal WHERE enrollment >= $1 AND enrollment < $2 ORDER BY seq`, first, beyond)
+	admitted, refused := workflow+"/"+record, plan.WorkflowID(workflow, record)
+	return collect(ctx, r.source, scanEntry, `SELECT `+journalColumns+` FROM journal
+		WHERE (enrollment >= $1 AND enrollment < $2) OR (enrollment >= $3 AND enrollment < $4) ORDER BY seq`,
+		admitted+"/", admitted+"0", refused+"/", refused+"0") // 0 is the byte after the slash
 }
 
 // PruneJournal removes up to limit (0 = all) of the entries that are older than before and returns how many;

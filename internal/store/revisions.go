@@ -166,11 +166,11 @@ func (tx *Tx) addRevision(ctx context.Context, revision plan.Revision) (_ plan.R
 	if err := checkNames(revision.Workflow, revision.Plan.Hash); err != nil {
 		return plan.Revision{}, false, err
 	}
-	latest, err := tx.latest(ctx, revision.Workflow)
-	if err != nil && !errors.Is(err, crm.ErrNotFound) {
+	latest, found, err := tx.LatestRevision(ctx, revision.Workflow)
+	if err != nil {
 		return plan.Revision{}, false, err
 	}
-	if err == nil && latest.Plan.Hash == compiled.Hash {
+	if found && latest.Plan.Hash == compiled.Hash {
 		return latest, false, nil
 	}
 	revision.Number = latest.Number + 1
@@ -344,31 +344,32 @@ func (r reader) complete(ctx context.Context, revision *plan.Revision) error {
 }
 
 // revision reads the revision that a query finds first.
-func (r reader) revision(ctx context.Context, where string, args ...any) (plan.Revision, error) {
+func (r reader) revision(ctx context.Context, where string, args ...any) (_ plan.Revision, found bool, err error) {
 	revision, err := scanRevision(r.source.row(ctx, `SELECT `+revisionColumns+` FROM revisions WHERE `+where, args...))
 	if errors.Is(err, sql.ErrNoRows) {
-		return plan.Revision{}, crm.ErrNotFound
+		return plan.Revision{}, false, nil
 	}
 	if err != nil {
-		return plan.Revision{}, err
+		return plan.Revision{}, false, err
 	}
-	return revision, r.complete(ctx, &revision)
+	err = r.complete(ctx, &revision)
+	return revision, err == nil, err
 }
 
 // Revision returns a revision by its number. Its plan's nodes are shared: do not change them. Errors:
 // crm.ErrNotFound.
 func (r reader) Revision(ctx context.Context, workflow string, number int) (revision plan.Revision, err error) {
 	defer wrap(&err, "reading revision %d of %s", number, workflow)
-	return r.revision(ctx, `workflow = $1 AND number = $2`, workflow, number)
+	revision, found, err := r.revision(ctx, `workflow = $1 AND number = $2`, workflow, number)
+	if err == nil && !found {
+		err = crm.ErrNotFound
+	}
+	return revision, err
 }
 
-// LatestRevision returns the newest revision of a workflow; see Revision. Errors: crm.ErrNotFound.
-func (r reader) LatestRevision(ctx context.Context, workflow string) (revision plan.Revision, err error) {
+// LatestRevision returns the newest revision of a workflow, if any was published; see Revision.
+func (r reader) LatestRevision(ctx context.Context, workflow string) (revision plan.Revision, found bool, err error) {
 	defer wrap(&err, "reading the newest revision of %s", workflow)
-	return r.latest(ctx, workflow)
-}
-
-func (r reader) latest(ctx context.Context, workflow string) (plan.Revision, error) {
 	return r.revision(ctx, `workflow = $1 ORDER BY number DESC LIMIT 1`, workflow)
 }
 
