@@ -4,19 +4,17 @@ import (
 	"context"
 	"net/http"
 	"time"
-	"time"
 )
 
 // Sent is what would have left the house.
 type Sent struct {
 	Key     string
 	At      time.Time // business time
-	At      time.Time // business time
-	Channel string // email or webhook
-	From    string // of a mail
-	To      string // an address, or a URL without its secret parameters
-	Subject string // of a mail; a webhook's method
-	Body    string // the plain text of a mail; the body of a webhook
+	Channel string    // email or webhook
+	From    string    // of a mail
+	To      string    // an address, or a URL without its secret parameters
+	Subject string    // of a mail; a webhook's method
+	Body    string    // the plain text of a mail; the body of a webhook
 }
 
 // Outbox records instead of sending. Every mail is accepted and every call answered with 200 and {}.
