@@ -2,13 +2,11 @@ package action
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
 	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/plan"
-	"github.com/millrace/millrace/internal/schema"
 )
 
 // rules are plan.Rules made ready for use.
@@ -22,31 +20,15 @@ func readRules(published *plan.Plan) (*rules, error) {
 	if published.Rules == nil {
 		return &rules{}, nil
 	}
-	goal, err := ReadFilter(published.Rules.Goal)
+	goal, err := crm.ReadFilter(published.Rules.Goal)
 	if err != nil {
 		return nil, fmt.Errorf("goal of %s revision %d: %w", published.Workflow, published.Revision, err)
 	}
-	suppress, err := ReadFilter(published.Rules.Suppress)
+	suppress, err := crm.ReadFilter(published.Rules.Suppress)
 	if err != nil {
 		return nil, fmt.Errorf("suppress of %s revision %d: %w", published.Workflow, published.Revision, err)
 	}
 	return &rules{timeZone: published.Rules.TimeZone, goal: goal, suppress: suppress}, nil
-}
-
-// ReadFilter reads a filter from a published plan; no text is no filter.
-func ReadFilter(text json.RawMessage) (*crm.Filter, error) {
-	if len(text) == 0 {
-		return nil, nil
-	}
-	node, problems := schema.Parse("filter.json", text)
-	var filter crm.Filter
-	if !problems.HasErrors() {
-		filter.UnmarshalNode(node, &problems)
-	}
-	if problems.HasErrors() {
-		return nil, fmt.Errorf("filter does not read: %s", problems[0].Message)
-	}
-	return &filter, nil
 }
 
 // guard runs before every attempt and may answer in the action's place: the record is gone, suppressed
