@@ -49,17 +49,13 @@ func (e *enrollment) run(ctx workflow.Context, node plan.Node, input, result any
 		WaitForCancellation: true,
 		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: retryFirst, MaximumInterval: retryMost, MaximumAttempts: manyAttempts},
 	}))
-	defer cancel()
 	future := workflow.ExecuteActivity(normal, node.Kind, input)
-	done, selector := false, workflow.NewSelector(ctx)
-	selector.AddReceive(e.unenroll, func(channel workflow.ReceiveChannel, _ bool) { e.unenrolled(ctx, channel) })
-	selector.AddReceive(e.operator, func(channel workflow.ReceiveChannel, _ bool) { channel.Receive(ctx, nil) })
+	done, selector := false, e.people(ctx)
 	selector.AddFuture(future, func(workflow.Future) { done = true })
-	for !done {
-		if selector.Select(ctx); e.left != nil {
-			cancel() // a call in back-off ends at once; a running one finishes and is not repeated
-		}
+	for !done && e.left == nil {
+		selector.Select(ctx)
 	}
+	cancel() // a call in back-off ends at once; a running one finishes and is not repeated
 	return future.Get(ctx, result)
 }
 

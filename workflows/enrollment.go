@@ -5,7 +5,6 @@ package workflows
 
 import (
 	"cmp"
-	"encoding/json"
 	"slices"
 	"time"
 
@@ -13,12 +12,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
-const (
-	maxVisitsPerRun = 500 // node visits, after which a run is continued as new
-	maxPending      = 50  // events kept for a later wait
-	maxSeen         = 200 // event ids kept to recognise duplicates
-	maxPath         = 50  // visits kept for the query `path`
-)
+const maxVisitsPerRun = 500 // node visits, after which a run is continued as new
 
 // enrollment is one run of the interpreter. What must outlive the run is in State.
 type enrollment struct {
@@ -27,10 +21,11 @@ type enrollment struct {
 	visits int // in this run
 
 	events, changed, unenroll workflow.ReceiveChannel
-	operator                  workflow.Channel // wakes the interpreter after an operator's update
-	left                      *plan.Unenroll   // somebody took the record out
-	move                      string           // an operator sends it to this node
-	skip                      bool             // an operator ends the present wait
+	cancelled                 workflow.ReceiveChannel // by somebody in Temporal
+	operator                  workflow.Channel        // wakes the interpreter after an operator's update
+	left                      *plan.Unenroll          // somebody took the record out
+	move                      string                  // an operator sends it to this node
+	skip                      bool                    // an operator ends the present wait
 	waiting                   bool
 }
 
@@ -38,6 +33,8 @@ type enrollment struct {
 // record leaves, or the history is long enough to be continued in a new run (design §5).
 func Enrollment(ctx workflow.Context, state plan.State) (plan.Exit, error) {
 	e := &enrollment{State: state}
+	e.cancelled = ctx.Done()
+	ctx, _ = workflow.NewDisconnectedContext(ctx) // a cancellation is answered like any other way out
 	if err := e.listen(ctx); err != nil {
 		return plan.Exit{}, err
 	}
@@ -143,7 +140,7 @@ func (e *enrollment) ask(ctx workflow.Context, why plan.Call) (plan.Outcome, err
 	call := plan.Call{
 		Enrollment: e.Enrollment, Plan: e.Plan, Node: e.Node, Visit: e.Visits[e.Node],
 		Arrived: e.Arrived, Edited: e.Edited, Now: workflow.Now(ctx),
-		Event: why.Event, Due: why.Due, Force: why.Force, Notes: e.Notes,
+		Event: why.Event, Due: why.Due, Force: why.Force, Took: e.Took, Notes: e.Notes,
 	}
 	e.Notes = nil
 	for _, id := range node.Reads {
@@ -156,6 +153,9 @@ func (e *enrollment) ask(ctx workflow.Context, why plan.Call) (plan.Outcome, err
 	var outcome plan.Outcome
 	err := e.run(ctx, node, call, &outcome)
 	if err == nil || e.left != nil {
+		if outcome.Took != "" {
+			e.Took = bounded(append(e.Took, outcome.Took), maxTook)
+		}
 		return outcome, nil
 	}
 	failure := plan.Failure{Call: call, Kind: node.Kind}
@@ -173,9 +173,7 @@ func (e *enrollment) wait(ctx workflow.Context, outcome plan.Outcome) (event *pl
 	if event := e.awaited(outcome); event != nil {
 		return event, false
 	}
-	changed, selector := false, workflow.NewSelector(ctx)
-	selector.AddReceive(e.unenroll, func(channel workflow.ReceiveChannel, _ bool) { e.unenrolled(ctx, channel) })
-	selector.AddReceive(e.operator, func(channel workflow.ReceiveChannel, _ bool) { channel.Receive(ctx, nil) })
+	changed, selector := false, e.people(ctx)
 	selector.AddReceive(e.events, func(channel workflow.ReceiveChannel, _ bool) { e.received(ctx, channel) })
 	selector.AddReceive(e.changed, func(channel workflow.ReceiveChannel, _ bool) {
 		channel.Receive(ctx, nil)
@@ -197,7 +195,8 @@ func (e *enrollment) wait(ctx workflow.Context, outcome plan.Outcome) (event *pl
 // awaited takes the next pending event that the wait is about.
 func (e *enrollment) awaited(outcome plan.Outcome) *plan.Event {
 	i := slices.IndexFunc(e.Pending, func(event plan.Event) bool {
-		return outcome.Event != "" && event.Type == outcome.Event && !event.At.Before(outcome.Since)
+		return outcome.Event != "" && event.Type == outcome.Event && !event.At.Before(outcome.Since) &&
+			(event.ID == "" || !slices.Contains(e.Took, event.ID))
 	})
 	if i < 0 {
 		return nil
@@ -244,9 +243,7 @@ func (e *enrollment) leave(ctx workflow.Context, outcome plan.Outcome) *plan.Exi
 	if node.Keep {
 		e.Outputs = set(e.Outputs, e.Node, outcome.Output)
 	}
-	if e.Path = append(e.Path, plan.Visited{Node: e.Node, Port: port, At: e.Arrived}); len(e.Path) > maxPath {
-		e.Path = e.Path[1:]
-	}
+	e.Path = bounded(append(e.Path, plan.Visited{Node: e.Node, Port: port, At: e.Arrived}), maxPath)
 	return e.take(ctx, node.Edge(port))
 }
 
@@ -298,18 +295,4 @@ func (e *enrollment) exit() *plan.Exit {
 	default:
 		return nil
 	}
-}
-
-func (e *enrollment) note(ctx workflow.Context, event, port, detail string) {
-	e.Notes = append(e.Notes, plan.Note{
-		At: workflow.Now(ctx), Node: e.Node, Visit: e.Visits[e.Node], Kind: e.plan.Nodes[e.Node].Kind, Event: event, Port: port, Detail: detail,
-	})
-}
-
-func set[V int | json.RawMessage](values map[string]V, key string, value V) map[string]V {
-	if values == nil {
-		values = map[string]V{}
-	}
-	values[key] = value
-	return values
 }

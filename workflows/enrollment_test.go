@@ -475,3 +475,29 @@ func TestStatusTellsWhereAnEnrollmentStands(t *testing.T) {
 	}, time.Hour)
 	b.run(t)
 }
+
+func TestCancellationInTemporalIsAnUnenrollment(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, line("p1", "a", "b"), map[string]func(plan.Call) (plan.Outcome, error){"a": delay(72 * time.Hour)})
+	b.env.RegisterDelayedCallback(b.env.CancelWorkflow, time.Hour)
+	require.Equal(t, plan.Exit{Reason: plan.ExitUnenrolled, Node: "a", Detail: "cancelled in Temporal"}, b.run(t))
+	require.Equal(t, plan.ExitUnenrolled, b.closed.Exit.Reason)
+}
+
+func TestEventThatAWaitConsumedDoesNotWakeTheNextOne(t *testing.T) {
+	t.Parallel()
+	waits := func(call plan.Call) (plan.Outcome, error) {
+		if call.Event != nil {
+			return plan.Outcome{Port: "event", Took: call.Event.ID}, nil
+		}
+		return plan.Outcome{Event: "opened", Since: start}, nil
+	}
+	b := newBench(t, line("p1", "one", "two"), map[string]func(plan.Call) (plan.Outcome, error){"one": waits, "two": waits})
+	for i, after := range []time.Duration{time.Hour, 2 * time.Hour} {
+		b.env.RegisterDelayedCallback(func() { b.env.SignalWorkflow(plan.SignalEvent, plan.Event{ID: fmt.Sprint(i), Type: "opened"}) }, after)
+	}
+	b.run(t)
+	require.Equal(t, "one one two two", b.asked())
+	require.Equal(t, []string{"0"}, b.calls[2].Took)
+	require.Equal(t, start.Add(2*time.Hour), b.calls[3].Now.UTC())
+}

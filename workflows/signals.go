@@ -73,12 +73,18 @@ func (e *enrollment) reachable(node string) error {
 
 // hold keeps a paused enrollment where it is until it is resumed, moved or taken out.
 func (e *enrollment) hold(ctx workflow.Context) {
-	selector := workflow.NewSelector(ctx)
-	selector.AddReceive(e.unenroll, func(channel workflow.ReceiveChannel, _ bool) { e.unenrolled(ctx, channel) })
-	selector.AddReceive(e.operator, func(channel workflow.ReceiveChannel, _ bool) { channel.Receive(ctx, nil) })
-	for selector.HasPending() || e.Paused && e.left == nil && e.move == "" {
+	for selector := e.people(ctx); e.left == nil && e.move == "" && (e.Paused || selector.HasPending()); {
 		selector.Select(ctx)
 	}
+}
+
+// people listens to those who may take the record out or elsewhere, the first cases of every wait.
+func (e *enrollment) people(ctx workflow.Context) workflow.Selector {
+	selector := workflow.NewSelector(ctx)
+	selector.AddReceive(e.unenroll, func(channel workflow.ReceiveChannel, _ bool) { e.unenrolled(ctx, channel) })
+	selector.AddReceive(e.cancelled, func(workflow.ReceiveChannel, bool) { e.left = &plan.Unenroll{Detail: "cancelled in Temporal"} })
+	selector.AddReceive(e.operator, func(channel workflow.ReceiveChannel, _ bool) { channel.Receive(ctx, nil) })
+	return selector
 }
 
 func (e *enrollment) unenrolled(ctx workflow.Context, channel workflow.ReceiveChannel) {
@@ -101,14 +107,12 @@ func (e *enrollment) keep(ctx workflow.Context, event plan.Event) {
 		if slices.Contains(e.Seen, event.ID) {
 			return
 		}
-		e.Seen = append(e.Seen, event.ID)
-		e.Seen = e.Seen[max(0, len(e.Seen)-maxSeen):]
+		e.Seen = bounded(append(e.Seen, event.ID), maxSeen)
 	}
 	if event.At.IsZero() {
 		event.At = workflow.Now(ctx)
 	}
-	e.Pending = append(e.Pending, event)
-	e.Pending = e.Pending[max(0, len(e.Pending)-maxPending):]
+	e.Pending = bounded(append(e.Pending, event), maxPending)
 }
 
 // drain moves every signal that has arrived into the state.

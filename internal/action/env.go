@@ -70,12 +70,16 @@ type Env struct {
 	record     crm.Ref
 	enrollment plan.Enrollment
 	now        time.Time
+	seed       int64
 	notes      []note
 }
 
 // Now is the business time of this attempt: the workflow's clock when the action was asked plus, after
 // retries, the time since. Nothing else tells a kind the time (design §5).
 func (e *Env) Now() time.Time { return e.now }
+
+// Seed varies random draws between simulations; it is 0 in production.
+func (e *Env) Seed() int64 { return e.seed }
 
 // Record is the enrolled record.
 func (e *Env) Record() crm.Ref { return e.record }

@@ -24,10 +24,18 @@ type Runtime struct {
 	Store   Store
 	Provide func(account crm.Account) (Providers, error) // the ways out that an account has configured
 	Log     *slog.Logger
-	// Fault makes attempts fail on purpose, in simulations; nil never does.
-	Fault func(call plan.Call, now time.Time) error
+	// Simulated replaces what a simulation has to; nil in production.
+	Simulated *Simulated
 
 	actions sync.Map // plan hash and node → *prepared
+}
+
+// Simulated is what differs in a simulation.
+type Simulated struct {
+	Clock  func() time.Time                               // the skipped time
+	Before func(ctx context.Context, now time.Time) error // runs before each attempt: what happens meanwhile
+	Fault  func(call plan.Call) error                     // fails attempts on purpose
+	Seed   int64                                          // other draws in random splits
 }
 
 // prepared is an action of a published plan, ready to run.
@@ -63,6 +71,12 @@ func (rt *Runtime) execute(ctx context.Context, kind Kind, call plan.Call) (plan
 		var stop func()
 		ctx, stop = attend(ctx, info.Deadline)
 		defer stop()
+	}
+	if rt.Simulated != nil {
+		env.now, env.seed = rt.Simulated.Clock(), rt.Simulated.Seed
+		if err := rt.Simulated.Before(ctx, env.now); err != nil {
+			return plan.Outcome{}, err
+		}
 	}
 	outcome, err := rt.step(ctx, env, kind)
 	if err == nil {
@@ -116,8 +130,8 @@ func (rt *Runtime) step(ctx context.Context, env *Env, kind Kind) (outcome plan.
 		if answered {
 			return nil
 		}
-		if rt.Fault != nil {
-			if err := rt.Fault(env.call, env.now); err != nil {
+		if rt.Simulated != nil {
+			if err := rt.Simulated.Fault(env.call); err != nil {
 				return err
 			}
 		}

@@ -21,6 +21,7 @@ type Call struct {
 	Force      bool                       `json:"force,omitempty"`   // an operator skipped the wait for a window
 	Outputs    map[string]json.RawMessage `json:"outputs,omitempty"` // by action id: what Node.Reads names
 	Visits     map[string]int             `json:"visits,omitempty"`  // how often the nodes of Node.Reads were visited
+	Took       []string                   `json:"took,omitempty"`    // ids of events that earlier waits consumed
 	Notes      []Note                     `json:"notes,omitempty"`   // what the interpreter did since the last call
 }
 
@@ -48,6 +49,7 @@ type Outcome struct {
 	Until  time.Time       `json:"until,omitzero"`  // wait; when due, follow Port (or see Event, Again)
 	Event  string          `json:"event,omitempty"` // wake for events of this type; Until (zero = never) asks a last time
 	Since  time.Time       `json:"since,omitzero"`  // events before this instant do not count
+	Took   string          `json:"took,omitempty"`  // id of the event that this answer consumes (semantics §4.6)
 	Again  bool            `json:"again,omitempty"` // ask the same node again at Until
 	End    string          `json:"end,omitempty"`   // leave the workflow for this reason
 	Output json.RawMessage `json:"output,omitempty"`

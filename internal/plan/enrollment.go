@@ -63,6 +63,7 @@ type State struct {
 	Steps      int                        `json:"steps,omitempty"`   // node visits since the start of the enrollment
 	Pending    []Event                    `json:"pending,omitempty"` // received, not yet awaited; bounded
 	Seen       []string                   `json:"seen,omitempty"`    // ids of events received; bounded
+	Took       []string                   `json:"took,omitempty"`    // ids of events that waits consumed; bounded
 	Outputs    map[string]json.RawMessage `json:"outputs,omitempty"` // by action id, of nodes with Keep
 	Path       []Visited                  `json:"path,omitempty"`    // the last visits; bounded
 	Notes      []Note                     `json:"notes,omitempty"`   // for the journal, sent with the next call
