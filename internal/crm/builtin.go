@@ -1,55 +1,67 @@
 package crm
 
-// builtinObjects are the record types that every workspace has (language §1). Names follow the
-// lower-case-with-underscores spelling of the language; importers map HubSpot's own.
+import "slices"
+
+// builtinObjects are the record types that every workspace has (language §1), with properties in the
+// spelling of the language; importers map HubSpot's own. Enumerations whose options differ from
+// account to account declare none and take any value.
 func builtinObjects() []Object {
 	return []Object{
 		builtin("contact", "Contact", "Contacts",
-			text("email"), text("first_name"), text("last_name"), phone("phone"), phone("mobile_phone"),
+			of(TypeString, "email", "first_name", "last_name", "company", "job_title", "website", "address", "city", "state", "zip",
+				"country", "language", "time_zone", "industry", "date_of_birth", "source", "message"),
+			of(TypePhoneNumber, "phone", "mobile_phone"),
+			of(TypeNumber, "score"),
+			of(TypeEnumeration, "lead_status"),
 			choice("lifecycle_stage", lifecycleStages...),
-			open("lead_status"),
-			text("company"), text("job_title"), text("website"), text("address"), text("city"), text("state"), text("zip"),
-			text("country"), text("language"), text("time_zone"), text("industry"), text("date_of_birth"),
-			choice("marketing_status", "marketing", "non_marketing"), text("source"), text("message"),
-			number("score"), readOnly(number("email_bounces")), readOnly(moment("last_activity_at")), readOnly(moment("became_customer_at"))),
+			choice("marketing_status", "marketing", "non_marketing"),
+			readOnly(of(TypeNumber, "email_bounces")),
+			readOnly(of(TypeDatetime, "became_customer_at", "last_activity_at"))),
 		builtin("company", "Company", "Companies",
-			text("name"), text("domain"), text("industry"), phone("phone"), text("website"), text("description"),
-			number("employees"), number("annual_revenue"), choice("lifecycle_stage", lifecycleStages...), open("type"),
-			text("address"), text("city"), text("state"), text("zip"), text("country"), text("time_zone"), readOnly(moment("last_activity_at"))),
+			of(TypeString, "name", "domain", "industry", "website", "description", "address", "city", "state", "zip", "country", "time_zone"),
+			of(TypePhoneNumber, "phone"),
+			of(TypeNumber, "employees", "annual_revenue"),
+			of(TypeEnumeration, "type"),
+			choice("lifecycle_stage", lifecycleStages...),
+			readOnly(of(TypeDatetime, "last_activity_at"))),
 		builtin("deal", "Deal", "Deals",
-			text("name"), number("amount"), text("currency"), open("stage"), open("pipeline"), moment("close_date"), open("type"),
-			open("priority"), number("probability"), text("description"), text("closed_lost_reason"), text("closed_won_reason"),
-			readOnly(moment("last_activity_at"))),
+			of(TypeString, "name", "currency", "description", "closed_lost_reason", "closed_won_reason"),
+			of(TypeNumber, "amount", "probability"),
+			of(TypeEnumeration, "stage", "pipeline", "type", "priority"),
+			of(TypeDatetime, "close_date"),
+			readOnly(of(TypeDatetime, "last_activity_at"))),
 		builtin("ticket", "Ticket", "Tickets",
-			text("subject"), text("content"), open("status"), open("pipeline"), open("priority"),
-			open("category"), open("source"), text("resolution"), moment("closed_at"), readOnly(moment("first_reply_at")), readOnly(moment("last_activity_at"))),
+			of(TypeString, "subject", "content", "resolution"),
+			of(TypeEnumeration, "status", "pipeline", "priority", "category", "source"),
+			of(TypeDatetime, "closed_at"),
+			readOnly(of(TypeDatetime, "first_reply_at", "last_activity_at"))),
 		builtin("quote", "Quote", "Quotes",
-			text("title"), number("amount"), text("currency"), open("status"), date("expires_on"), text("terms"), open("payment_status")),
+			of(TypeString, "title", "currency", "terms"), of(TypeNumber, "amount"), of(TypeEnumeration, "status", "payment_status"), of(TypeDate, "expires_on")),
 		builtin("lead", "Lead", "Leads",
-			text("name"), open("stage"), open("pipeline"), open("type"), open("label"), open("source")),
+			of(TypeString, "name"), of(TypeEnumeration, "stage", "pipeline", "type", "label", "source")),
 		builtin("conversation", "Conversation", "Conversations",
-			readOnly(text("subject")), readOnly(open("status")), readOnly(open("channel")), readOnly(text("inbox")), readOnly(moment("last_message_at"))),
+			readOnly(of(TypeString, "subject", "inbox")), readOnly(of(TypeEnumeration, "status", "channel")), readOnly(of(TypeDatetime, "last_message_at"))),
 		builtin("feedback_submission", "Feedback submission", "Feedback submissions",
-			text("survey"), number("value"), open("sentiment"), text("content"), moment("submitted_at")),
+			of(TypeString, "survey", "content"), of(TypeNumber, "value"), of(TypeEnumeration, "sentiment"), of(TypeDatetime, "submitted_at")),
 		builtin("subscription", "Subscription", "Subscriptions",
-			text("name"), open("status"), number("amount"), text("currency"), open("billing_frequency"), date("start_date"), date("end_date"), date("next_payment_date")),
+			of(TypeString, "name", "currency"), of(TypeNumber, "amount"), of(TypeEnumeration, "status", "billing_frequency"),
+			of(TypeDate, "start_date", "end_date", "next_payment_date")),
 		builtin("payment", "Payment", "Payments",
-			text("reference"), number("amount"), text("currency"), open("status"), open("method"), moment("paid_at")),
+			of(TypeString, "reference", "currency"), of(TypeNumber, "amount"), of(TypeEnumeration, "status", "method"), of(TypeDatetime, "paid_at")),
 		builtin("project", "Project", "Projects",
-			text("name"), open("status"), open("stage"), date("start_date"), date("due_date"), text("description")),
+			of(TypeString, "name", "description"), of(TypeEnumeration, "status", "stage"), of(TypeDate, "start_date", "due_date")),
 		builtin("invoice", "Invoice", "Invoices",
-			text("number"), number("amount"), number("amount_due"), text("currency"), open("status"), date("issued_on"), date("due_date"), moment("paid_at")),
+			of(TypeString, "number", "currency"), of(TypeNumber, "amount", "amount_due"), of(TypeEnumeration, "status"), of(TypeDate, "issued_on", "due_date"),
+			of(TypeDatetime, "paid_at")),
 		builtin("goal", "Goal", "Goals",
-			text("name"), number("target"), number("progress"), date("start_date"), date("end_date"), open("status")),
+			of(TypeString, "name"), of(TypeNumber, "target", "progress"), of(TypeEnumeration, "status"), of(TypeDate, "start_date", "end_date")),
 		builtin("user", "User", "Users",
-			text("name"), text("first_name"), text("last_name"), text("email"), text("job_title"), text("team"), text("time_zone"), text("language"), phone("phone"),
-			truth("active")),
+			of(TypeString, "name", "first_name", "last_name", "email", "job_title", "team", "time_zone", "language"), of(TypePhoneNumber, "phone"), of(TypeBool, "active")),
 		builtin("task", "Task", "Tasks",
-			text("title"), text("notes"), open("type"), open("priority"),
-			open("status"), moment("due_at"), moment("completed_at"), text("queue")),
+			of(TypeString, "title", "notes", "queue"), of(TypeEnumeration, "type", "priority", "status"), of(TypeDatetime, "due_at", "completed_at")),
 		builtin("call", "Call", "Calls",
-			text("title"), text("notes"), open("direction"), open("status"), open("outcome"), number("duration"), moment("started_at"),
-			phone("from_number"), phone("to_number")),
+			of(TypeString, "title", "notes"), of(TypeEnumeration, "direction", "status", "outcome"), of(TypeNumber, "duration"), of(TypeDatetime, "started_at"),
+			of(TypePhoneNumber, "from_number", "to_number")),
 	}
 }
 
@@ -58,30 +70,30 @@ var lifecycleStages = []string{"subscriber", "lead", "marketingqualifiedlead", "
 
 // builtin declares an object with properties and those that all objects share: owner, and the instants
 // of creation and of the last change.
-func builtin(name, label, plural string, properties ...Property) Object {
-	properties = append(properties, text(OwnerProperty), text("owner"), readOnly(moment("created_at")), readOnly(moment("updated_at")))
-	return Object{Name: name, Label: label, Plural: plural, Properties: properties}
+func builtin(name, label, plural string, properties ...[]Property) Object {
+	shared := [][]Property{of(TypeString, OwnerProperty, "owner"), readOnly(of(TypeDatetime, "created_at", "updated_at"))}
+	return Object{Name: name, Label: label, Plural: plural, Properties: slices.Concat(append(properties, shared...)...)}
 }
 
-func text(name string) Property   { return Property{Name: name, Type: TypeString} }
-func number(name string) Property { return Property{Name: name, Type: TypeNumber} }
-func truth(name string) Property  { return Property{Name: name, Type: TypeBool} }
-func date(name string) Property   { return Property{Name: name, Type: TypeDate} }
-func moment(name string) Property { return Property{Name: name, Type: TypeDatetime} }
-func phone(name string) Property  { return Property{Name: name, Type: TypePhoneNumber} }
+func of(kind PropertyType, names ...string) []Property {
+	properties := make([]Property, len(names))
+	for i, name := range names {
+		properties[i] = Property{Name: name, Type: kind}
+	}
+	return properties
+}
 
-// open is an enumeration whose options differ from account to account.
-func open(name string) Property { return Property{Name: name, Type: TypeEnumeration} }
-
-func choice(name string, values ...string) Property {
+func choice(name string, values ...string) []Property {
 	property := Property{Name: name, Type: TypeEnumeration}
 	for _, value := range values {
 		property.Options = append(property.Options, Option{Value: value})
 	}
-	return property
+	return []Property{property}
 }
 
-func readOnly(property Property) Property {
-	property.ReadOnly = true
-	return property
+func readOnly(properties []Property) []Property {
+	for i := range properties {
+		properties[i].ReadOnly = true
+	}
+	return properties
 }
