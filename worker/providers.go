@@ -63,14 +63,14 @@ func build(account Account, books *store.Store) (action.Providers, error) {
 func Outbox(books *store.Store) provider.Outbox {
 	return provider.Outbox{Record: func(ctx context.Context, sent provider.Sent) error {
 		return books.AddMessage(ctx, plan.Message{
-			Key: sent.Key, At: sent.At, Node: node(sent.Key), Channel: sent.Channel,
+			Key: sent.Key, At: sent.At, Node: NodeOf(sent.Key), Channel: sent.Channel,
 			From: sent.From, To: sent.To, Subject: sent.Subject, Body: sent.Body,
 		})
 	}}
 }
 
-// node is the action in an idempotency key: welcome/contact/51/3/NODE/1/recipient.
-func node(key string) string {
+// NodeOf is the action in an idempotency key: welcome/contact/51/3/NODE/1/recipient.
+func NodeOf(key string) string {
 	parts := strings.Split(key, "/")
 	if len(parts) < 6 {
 		return ""

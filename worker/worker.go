@@ -33,6 +33,7 @@ type Options struct {
 	Provide   func(account Account) (action.Providers, error) // nil = Configured
 	Queue     string                                          // "" = plan.TaskQueue
 	Log       *slog.Logger
+	Simulated *action.Simulated // nil in production
 }
 
 // Register puts the interpreter, its own activities and the kinds into a worker or a test environment.
@@ -57,7 +58,7 @@ func Runtime(options Options) *action.Runtime {
 	if provide == nil {
 		provide = Configured(options.Store)
 	}
-	return &action.Runtime{Store: books{options.Store}, Provide: provide, Log: options.Log}
+	return &action.Runtime{Store: books{options.Store}, Provide: provide, Log: options.Log, Simulated: options.Simulated}
 }
 
 // books gives the kinds the store: a transaction of theirs is one of the store's.

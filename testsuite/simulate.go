@@ -1,0 +1,351 @@
+// Package testsuite is the product's test bench: simulation, scenarios, replay, end-to-end, chaos.
+package testsuite
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/millrace/millrace/activities"
+	"github.com/millrace/millrace/internal/action"
+	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/internal/provider"
+	"github.com/millrace/millrace/internal/store"
+	"github.com/millrace/millrace/worker"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+	sdktest "go.temporal.io/sdk/testsuite"
+)
+
+// Simulation is one journey to be run in skipped time, with the same interpreter and kinds as in production
+// and an outbox instead of providers.
+type Simulation struct {
+	Workspace store.Publication // what is published; the definition among it
+	Workflow  string
+	Record    SimulatedRecord
+	Events    []Planned
+	Start     time.Time
+	Seed      int64
+	Horizon   time.Duration // how far the simulation looks; 0 = two years
+}
+
+// SimulatedRecord is the record that is enrolled, as in `simulate --record`.
+type SimulatedRecord struct {
+	Object       string            `json:"object"`
+	ID           string            `json:"id"`
+	Properties   map[string]any    `json:"properties"`
+	Associations []SimulatedRecord `json:"associations"`
+	Label        string            `json:"label"`   // of an association
+	Primary      bool              `json:"primary"` // of an association
+}
+
+// Planned is something that happens during a simulation, as in `simulate --events`: an event, an edit of the
+// record, or an action that fails from then on.
+type Planned struct {
+	After      string         `json:"after"` // since the start
+	At         time.Time      `json:"at"`
+	Type       string         `json:"type"`
+	Properties map[string]any `json:"properties"`
+	Set        map[string]any `json:"set"`
+	Fail       string         `json:"fail"`  // an action's id
+	Error      string         `json:"error"` // an HTTP status
+	Times      int            `json:"times"` // 0 = always
+}
+
+// Simulated is what a simulation shows (language §3).
+type Simulated struct {
+	Exit    SimulatedExit `json:"exit"`
+	Steps   []Step        `json:"steps"`
+	Effects []Effect      `json:"effects"`
+}
+
+// SimulatedExit is how the enrollment ended.
+type SimulatedExit struct {
+	Reason string `json:"reason"`
+	Node   string `json:"node"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// Step is one visit of one action. At is when the record arrived there.
+type Step struct {
+	At   time.Time `json:"at"`
+	Node string    `json:"node"`
+	Kind string    `json:"kind"`
+	Port string    `json:"port"`
+	Note string    `json:"note"`
+}
+
+// Effect is something that was delivered to somebody.
+type Effect struct {
+	At      time.Time `json:"at"`
+	Node    string    `json:"node"`
+	Channel string    `json:"channel"`
+	To      string    `json:"to"`
+	Summary string    `json:"summary"`
+}
+
+// simulation is one run of a Simulation.
+type simulation struct {
+	Simulation
+	env     *sdktest.TestWorkflowEnvironment
+	books   *store.Store
+	ref     crm.Ref
+	planned []*planned
+
+	mu      sync.Mutex
+	effects []Effect
+}
+
+// planned is an entry with its instant. It applies once: when its time comes, or before the next action that
+// starts at or after it.
+type planned struct {
+	Planned
+	at      time.Time
+	id      string
+	applied bool
+	used    int // attempts that it has failed
+}
+
+// twoYears bounds a simulation in which something waits for ever.
+const twoYears = 2 * 365 * 24 * time.Hour
+
+// Simulate runs a journey to its end.
+func Simulate(ctx context.Context, journey Simulation) (Simulated, error) {
+	books, err := store.Open(ctx, "sqlite://:memory:")
+	if err != nil {
+		return Simulated{}, err
+	}
+	defer books.Close()
+	run := &simulation{Simulation: journey, books: books}
+	if err := run.prepare(ctx); err != nil {
+		return Simulated{}, err
+	}
+	return run.play(ctx)
+}
+
+func (s *simulation) prepare(ctx context.Context) (err error) {
+	if s.Horizon == 0 {
+		s.Horizon = twoYears
+	}
+	if _, err := s.books.Publish(ctx, s.Workspace); err != nil {
+		return fmt.Errorf("publishing for the simulation: %w", err)
+	}
+	if s.ref, err = s.create(ctx, s.Record); err != nil {
+		return err
+	}
+	for _, associated := range s.Record.Associations {
+		to, err := s.create(ctx, associated)
+		if err != nil {
+			return err
+		}
+		if err := s.books.Associate(ctx, s.ref, to, associated.Label, associated.Primary, s.Start); err != nil {
+			return fmt.Errorf("associating %s with %s: %w", s.ref, to, err)
+		}
+	}
+	for i, entry := range s.Events {
+		at := entry.At
+		if entry.After != "" {
+			after, err := crm.ParseDuration(entry.After)
+			if err != nil {
+				return fmt.Errorf("event %d: %w", i+1, err)
+			}
+			at = after.After(s.Start, time.UTC, false)
+		}
+		s.planned = append(s.planned, &planned{Planned: entry, at: at, id: fmt.Sprintf("planned-%d", i+1)})
+	}
+	slices.SortStableFunc(s.planned, func(a, b *planned) int { return a.at.Compare(b.at) })
+	return nil
+}
+
+func (s *simulation) create(ctx context.Context, record SimulatedRecord) (crm.Ref, error) {
+	values := map[string]string{}
+	catalog, err := s.books.Catalog(ctx)
+	if err != nil {
+		return crm.Ref{}, err
+	}
+	for name, value := range record.Properties {
+		if values[name], err = catalog.Canonical(record.Object, name, value); err != nil {
+			return crm.Ref{}, fmt.Errorf("record %s/%s: %w", record.Object, record.ID, err)
+		}
+	}
+	created, err := s.books.Create(ctx, crm.Ref{Object: record.Object, ID: record.ID}, values, s.Start, "simulation")
+	return created.Ref, err
+}
+
+// play runs the enrollment in the SDK's time-skipping environment.
+func (s *simulation) play(ctx context.Context) (Simulated, error) {
+	var suite sdktest.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	s.env = suite.NewTestWorkflowEnvironment()
+	s.env.SetStartTime(s.Start)
+	s.env.SetTestTimeout(10 * time.Minute) // of real time: a guard against an endless journey
+	workflowID := plan.WorkflowID(s.Workflow, s.ref.String())
+	s.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: workflowID, TaskQueue: plan.TaskQueue})
+	options := worker.Options{
+		Store: s.books, Kinds: activities.Kinds(), Provide: s.provide, Log: slog.New(slog.DiscardHandler),
+		Simulated: &action.Simulated{Clock: s.env.Now, Before: s.catchUp, Fault: s.fault, Seed: s.Seed},
+	}
+	worker.Register(s.env, options)
+	for _, entry := range s.planned {
+		s.env.RegisterDelayedCallback(func() { s.happen(ctx, entry) }, max(0, entry.at.Sub(s.Start)))
+	}
+	s.env.RegisterDelayedCallback(func() {
+		s.env.SignalWorkflow(plan.SignalUnenroll, plan.Unenroll{Reason: plan.ExitWaiting, Detail: "nothing more can happen"})
+	}, s.Horizon)
+	if err := s.catchUp(ctx, s.Start); err != nil {
+		return Simulated{}, err
+	}
+	s.env.ExecuteWorkflow(plan.WorkflowType, plan.State{Workflow: s.Workflow, Record: s.ref.String(), Trigger: "simulation"})
+	if err := s.env.GetWorkflowError(); err != nil {
+		return Simulated{}, fmt.Errorf("simulating %s for %s: %w", s.Workflow, s.ref, err)
+	}
+	var exit plan.Exit
+	if err := s.env.GetWorkflowResult(&exit); err != nil {
+		return Simulated{}, fmt.Errorf("reading the end of the simulation: %w", err)
+	}
+	steps, err := s.steps(ctx)
+	return Simulated{
+		Exit:  SimulatedExit{Reason: exit.Reason, Node: exit.Node, Detail: exit.Detail},
+		Steps: steps, Effects: append([]Effect{}, s.effects...),
+	}, err
+}
+
+// happen makes a planned entry true and tells the enrollment.
+func (s *simulation) happen(ctx context.Context, entry *planned) {
+	if err := s.apply(ctx, entry); err != nil {
+		s.env.SignalWorkflow(plan.SignalUnenroll, plan.Unenroll{Reason: plan.ExitUnenrolled, Detail: err.Error()})
+		return
+	}
+	switch {
+	case entry.Type != "":
+		s.env.SignalWorkflow(plan.SignalEvent, s.event(entry))
+	case entry.Set != nil:
+		s.env.SignalWorkflow(plan.SignalChanged, nil)
+	}
+}
+
+func (s *simulation) event(entry *planned) plan.Event {
+	return plan.Event{ID: entry.id, Type: entry.Type, At: entry.at, Record: s.ref.String(), Properties: entry.Properties}
+}
+
+// catchUp applies everything that is due at or before now.
+func (s *simulation) catchUp(ctx context.Context, now time.Time) error {
+	for _, entry := range s.planned {
+		if entry.at.After(now) {
+			break
+		}
+		if err := s.apply(ctx, entry); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *simulation) apply(ctx context.Context, entry *planned) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if entry.applied {
+		return nil
+	}
+	entry.applied = true
+	if entry.Type != "" {
+		_, _, err := s.books.AddEvent(ctx, s.event(entry))
+		return err
+	}
+	if entry.Set == nil {
+		return nil
+	}
+	catalog, err := s.books.Catalog(ctx)
+	if err != nil {
+		return err
+	}
+	values := map[string]string{}
+	for name, value := range entry.Set {
+		if values[name], err = catalog.Canonical(s.ref.Object, name, value); err != nil {
+			return err
+		}
+	}
+	return s.books.Update(ctx, s.ref, values, entry.at, "simulation")
+}
+
+// fault fails the attempts that a planned entry says should fail.
+func (s *simulation) fault(call plan.Call) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, entry := range s.planned {
+		if !entry.applied || entry.Fail != call.Node || entry.Times > 0 && entry.used >= entry.Times {
+			continue
+		}
+		entry.used++
+		if strings.HasPrefix(entry.Error, "4") && entry.Error != "429" {
+			return action.Permanent("http-"+entry.Error, "the simulation answered with status %s", entry.Error)
+		}
+		return errors.New("the simulation answered with status " + entry.Error)
+	}
+	return nil
+}
+
+func (s *simulation) provide(crm.Account) (action.Providers, error) {
+	outbox := provider.Outbox{Record: func(_ context.Context, sent provider.Sent) error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.effects = append(s.effects, Effect{At: sent.At.UTC(), Node: worker.NodeOf(sent.Key), Channel: sent.Channel, To: sent.To, Summary: sent.Subject})
+		return nil
+	}}
+	secret := func(name string) (string, error) { return "simulated", nil }
+	return action.Providers{Mail: outbox, HTTP: outbox, Secret: secret}, nil
+}
+
+// steps reads the journal: one step for each visit, in the order of arrival.
+func (s *simulation) steps(ctx context.Context) ([]Step, error) {
+	entries, err := s.books.JournalOf(ctx, s.Workflow, s.ref.String())
+	if err != nil {
+		return nil, err
+	}
+	steps, byKey := []Step{}, map[string]int{}
+	for _, entry := range entries {
+		if entry.Node == "" || entry.Event == plan.JournalCompleted || entry.Event == plan.JournalUnenrolled || entry.Event == plan.JournalGoalMet {
+			continue
+		}
+		i, known := byKey[entry.Key]
+		if !known {
+			i = len(steps)
+			byKey[entry.Key] = i
+			steps = append(steps, Step{At: entry.At.UTC(), Node: entry.Node, Kind: entry.Kind})
+		}
+		if entry.Port != "" {
+			steps[i].Port = entry.Port
+		}
+		if entry.Detail != "" {
+			steps[i].Note = strings.TrimPrefix(steps[i].Note+"; "+entry.Detail, "; ")
+		}
+	}
+	return steps, nil
+}
+
+// ParseRecord reads the file of `simulate --record`.
+func ParseRecord(text []byte) (record SimulatedRecord, err error) {
+	return record, unmarshal(text, &record, "the record")
+}
+
+// ParseEvents reads the file of `simulate --events`.
+func ParseEvents(text []byte) (events []Planned, err error) {
+	return events, unmarshal(text, &events, "the events")
+}
+
+func unmarshal(text []byte, into any, what string) error {
+	decoder := json.NewDecoder(strings.NewReader(string(text)))
+	decoder.DisallowUnknownFields()
+	decoder.UseNumber()
+	if err := decoder.Decode(into); err != nil {
+		return fmt.Errorf("reading %s: %w", what, err)
+	}
+	return nil
+}
