@@ -1,0 +1,64 @@
+package activities
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/internal/schema"
+)
+
+// branchName names a branch, and so a port. It remembers where it stands in the source.
+type branchName struct {
+	text string
+	pos  schema.Pos
+}
+
+// UnmarshalNode reads a name.
+func (b *branchName) UnmarshalNode(node *schema.Node, problems *schema.Diagnostics) {
+	*b = branchName{text: node.Value, pos: node.Pos}
+	reserved := []string{plan.PortFailed, plan.PortNext, portDefault, portNoneMet}
+	switch {
+	case node.Kind != schema.String && node.Kind != schema.Number:
+		problems.WrongType(node, "name", "a name")
+	case slices.Contains(reserved, node.Value):
+		problems.Errorf(node.Pos, "reserved-name", "a branch cannot be named %q: that is a port of its own", node.Value)
+	case strings.TrimSpace(node.Value) == "" || len(node.Value) > 100 || strings.ContainsFunc(node.Value, func(r rune) bool { return r < ' ' }):
+		problems.Errorf(node.Pos, "wrong-value", "a branch needs a name of 1 to 100 characters on one line")
+	}
+}
+
+// MarshalJSON writes the source form.
+func (b branchName) MarshalJSON() ([]byte, error) { return json.Marshal(b.text) }
+
+// Describe tells readers about the source form.
+func (branchName) Describe() schema.Description {
+	return schema.Description{Name: "name", Doc: "Name of a branch, and of its port.", Schema: map[string]any{"type": "string", "minLength": 1, "maxLength": 100}}
+}
+
+// Ports that every branching action of its kind has.
+const (
+	portDefault = "default"
+	portNoneMet = "none_met"
+)
+
+// checkNames reports names that occur twice.
+func checkNames(names []branchName, problems *schema.Diagnostics) {
+	seen := map[string]bool{}
+	for _, name := range names {
+		if seen[name.text] {
+			problems.Errorf(name.pos, "duplicate-branch", "there are two branches named %q", name.text)
+		}
+		seen[name.text] = true
+	}
+}
+
+// ports returns the names as ports.
+func ports(names []branchName) []string {
+	texts := make([]string, len(names))
+	for i, name := range names {
+		texts[i] = name.text
+	}
+	return texts
+}

@@ -1,0 +1,53 @@
+package activities
+
+import (
+	"context"
+
+	"github.com/millrace/millrace/internal/action"
+	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/internal/schema"
+)
+
+type branchAndOrConfig struct {
+	Branches []filterBranch `json:"branches" doc:"Branches in the order in which they are tried." required:"true" min:"1" max:"20"`
+}
+
+type filterBranch struct {
+	Name branchName `json:"name" doc:"Name of the branch, and of its port." required:"true"`
+	When crm.Filter `json:"when" doc:"Filter that the record has to match." required:"true"`
+}
+
+func (c branchAndOrConfig) names() []branchName {
+	names := make([]branchName, len(c.Branches))
+	for i, branch := range c.Branches {
+		names[i] = branch.Name
+	}
+	return names
+}
+
+var branchAndOr = action.Define(action.Spec[branchAndOrConfig]{
+	ID:       "branch_and_or",
+	Category: action.Branch,
+	Summary:  "Branch by filters, the first that matches",
+	Doc: `Filters are tried from top to bottom, once, on what the records are at that moment; the first match decides, and without
+one the port ` + "`none_met`" + ` is taken. A filter whose answer is unknown, because a property is empty, does not match. Criteria about
+events look at the whole past, unlike delay_until_event.`,
+	Example:  "branch_and_or: {branches: [{name: big, when: {property: employees, gte: 500}}, {name: small, when: {property: employees, known: true}}]}",
+	Ports:    []string{portNoneMet},
+	Local:    true,
+	Branches: func(cfg branchAndOrConfig) []string { return ports(cfg.names()) },
+	Check: func(cfg branchAndOrConfig, _ schema.Pos, problems *schema.Diagnostics) {
+		checkNames(cfg.names(), problems)
+	},
+	Run: func(ctx context.Context, env *action.Env, call plan.Call, cfg branchAndOrConfig) (plan.Outcome, error) {
+		for _, branch := range cfg.Branches {
+			if matched, err := env.Match(ctx, branch.When); err != nil {
+				return plan.Outcome{}, err
+			} else if matched {
+				return plan.Outcome{Port: branch.Name.text}, nil
+			}
+		}
+		return plan.Outcome{Port: portNoneMet}, nil
+	},
+})

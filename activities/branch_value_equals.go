@@ -1,0 +1,92 @@
+package activities
+
+import (
+	"context"
+	"time"
+
+	"github.com/millrace/millrace/internal/action"
+	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/internal/schema"
+)
+
+type branchValueEqualsConfig struct {
+	Value    crm.Value     `json:"value" doc:"What to compare: a property or the output of an earlier action, as a token." required:"true"`
+	Branches []valueBranch `json:"branches" doc:"One branch per value." required:"true" min:"1" max:"250"`
+}
+
+type valueBranch struct {
+	Name branchName `json:"name" doc:"Name of the branch, and of its port." required:"true"`
+	Is   crm.Value  `json:"is" doc:"Internal value that leads here." required:"true"`
+}
+
+func (c branchValueEqualsConfig) names() []branchName {
+	names := make([]branchName, len(c.Branches))
+	for i, branch := range c.Branches {
+		names[i] = branch.Name
+	}
+	return names
+}
+
+var branchValueEquals = action.Define(action.Spec[branchValueEqualsConfig]{
+	ID:       "branch_value_equals",
+	Category: action.Branch,
+	Summary:  "Branch by the value of a property or output",
+	Doc: `The value in its internal form is compared with each branch, exactly and with regard to case; a number or a date also when it
+is written differently (` + "`10.0`" + `, epoch milliseconds). An empty value, an unknown one and the output of an action that failed take
+the port ` + "`default`" + `. Several options of a multiple-choice property are one value, ` + "`a;b`" + `: use branch_and_or to look for one of them.`,
+	Example:  `branch_value_equals: {value: "{{ contact.plan }}", branches: [{name: gold, is: gold}, {name: silver, is: silver}]}`,
+	Ports:    []string{portDefault},
+	Local:    true,
+	Branches: func(cfg branchValueEqualsConfig) []string { return ports(cfg.names()) },
+	Check: func(cfg branchValueEqualsConfig, _ schema.Pos, problems *schema.Diagnostics) {
+		checkNames(cfg.names(), problems)
+		seen := map[string]bool{}
+		for _, branch := range cfg.Branches {
+			literal, known := branch.Is.Literal()
+			text := crm.Text(literal)
+			switch {
+			case !known:
+				problems.Errorf(branch.Is.Pos(), "wrong-value", "is: a value is needed here, not a token")
+			case text == "":
+				problems.Errorf(branch.Is.Pos(), "wrong-value", "is: an empty value takes the port default")
+			case seen[text]:
+				problems.Errorf(branch.Is.Pos(), "duplicate-value", "is: there are two branches for %q", text)
+			}
+			seen[text] = true
+		}
+	},
+	Run: func(ctx context.Context, env *action.Env, call plan.Call, cfg branchValueEqualsConfig) (plan.Outcome, error) {
+		value, err := env.Value(ctx, cfg.Value)
+		if err != nil {
+			return plan.Outcome{}, err
+		}
+		form := crm.Property{Type: typeOf(value), Multiple: true}
+		text, err := form.Canonical(value)
+		if err != nil || text == "" {
+			return plan.Outcome{Port: portDefault}, nil
+		}
+		for _, branch := range cfg.Branches {
+			literal, _ := branch.Is.Literal()
+			if wanted, err := form.Canonical(literal); err == nil && wanted == text {
+				return plan.Outcome{Port: branch.Name.text, Note: text}, nil
+			}
+		}
+		return plan.Outcome{Port: portDefault, Note: text}, nil
+	},
+})
+
+// typeOf returns the property type whose internal form a value has.
+func typeOf(value any) crm.PropertyType {
+	switch value.(type) {
+	case crm.Number:
+		return crm.TypeNumber
+	case crm.Date:
+		return crm.TypeDate
+	case time.Time:
+		return crm.TypeDatetime
+	case bool:
+		return crm.TypeBool
+	}
+	return crm.TypeString
+}

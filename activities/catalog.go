@@ -1,0 +1,27 @@
+// Package activities holds the kinds of action that authors use, one file each. The file's name is the
+// kind's id; this file is the table of contents.
+package activities
+
+import "github.com/millrace/millrace/internal/action"
+
+// Kinds returns every kind of action, in the order in which the reference shows them.
+func Kinds() []action.Kind {
+	return []action.Kind{
+		delaySetAmount,
+		delayUntilTimeOfDay,
+		delayUntilDayOfWeek,
+		delayUntilEvent,
+
+		branchValueEquals,
+		branchAndOr,
+		branchRandomSplit,
+
+		sendEmail,
+		sendInternalEmailNotification,
+
+		editRecord,
+		adjustNumberProperty,
+
+		sendWebhook,
+	}
+}

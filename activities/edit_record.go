@@ -1,0 +1,332 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/millrace/millrace/internal/action"
+	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/internal/schema"
+)
+
+type editRecordConfig struct {
+	Set       assignments        `json:"set,omitempty" doc:"Properties and their new values."`
+	Append    assignments        `json:"append,omitempty" doc:"Options to add to multiple-choice properties."`
+	Remove    assignments        `json:"remove,omitempty" doc:"Options to take from multiple-choice properties."`
+	Copy      copies             `json:"copy,omitempty" doc:"Properties and the properties of the enrolled record to copy from."`
+	Clear     []crm.PropertyName `json:"clear,omitempty" doc:"Properties to empty."`
+	Increment assignments        `json:"increment,omitempty" doc:"Number properties and how much to add."`
+	On        crm.Target         `json:"on,omitzero" doc:"Records to change; the enrolled record if left out."`
+}
+
+var editRecord = action.Define(action.Spec[editRecordConfig]{
+	ID:       "edit_record",
+	Category: action.CRM,
+	Summary:  "Set, copy, clear or adjust properties",
+	Doc: `Changes one or more properties of the enrolled record or of associated ones: of all of them, unless ` + "`on`" + ` narrows them. Either
+everything changes or nothing. Values may be tokens; one single token keeps its type.
+
+` + "`append`" + ` and ` + "`remove`" + ` work on multiple-choice properties. ` + "`copy`" + ` reads the enrolled record: text to text, numbers to numbers and text,
+dates and times to each other (a date becomes midnight UTC, a time its day in UTC), true and false to text, options to text or to a
+property that has all of them. ` + "`increment`" + ` counts an empty property as 0.
+
+A value that does not fit, an unknown property and a read-only one fail the action (` + "`invalid-value`" + `). Without a record to change it is skipped.
+
+Unconfirmed, and so our design: several properties in one action, copying an empty property empties the other, the copies
+that involve options, and skipping.`,
+	Example: `edit_record: {set: {lifecycle_stage: customer}, append: {interests: [skiing]}, on: {associated: contact}}`,
+	Local:   true,
+	Effect:  action.Edits,
+	Check:   checkEditRecord,
+	Run: func(ctx context.Context, env *action.Env, call plan.Call, cfg editRecordConfig) (plan.Outcome, error) {
+		records, err := cfg.On.Resolve(ctx, env.Records, env.Catalog, env.Record())
+		if err != nil {
+			return plan.Outcome{}, err
+		}
+		if len(records) == 0 {
+			env.Note(plan.JournalSkipped, "no target record")
+			return plan.Outcome{}, nil
+		}
+		edit, err := cfg.resolve(ctx, env)
+		if err != nil {
+			return plan.Outcome{}, failure(err)
+		}
+		for _, record := range records {
+			if err := edit.apply(ctx, env, record, call.Key()); err != nil {
+				return plan.Outcome{}, failure(err)
+			}
+		}
+		return plan.Outcome{Note: fmt.Sprintf("changed %d", len(records))}, nil
+	},
+})
+
+// Properties returns the properties that the action writes and reads.
+func (c editRecordConfig) Properties() []crm.PropertyUse {
+	uses := c.On.Properties()
+	for _, list := range []struct {
+		operator string
+		assignments
+	}{{"set", c.Set}, {"append", c.Append}, {"remove", c.Remove}, {"increment", c.Increment}} {
+		for _, one := range list.assignments {
+			use := crm.PropertyUse{Object: c.On.Associated.Text, Name: one.Property.Text, Operator: list.operator, Pos: one.Property.Pos()}
+			if literal, known := one.Value.Literal(); known {
+				use.Operands = []string{crm.Text(literal)}
+			}
+			uses = append(uses, use)
+		}
+	}
+	for _, one := range c.Copy {
+		uses = append(uses,
+			crm.PropertyUse{Object: c.On.Associated.Text, Name: one.To.Text, Operator: "set", Pos: one.To.Pos()},
+			crm.PropertyUse{Name: one.From.Text, Operator: "copy", Pos: one.From.Pos()})
+	}
+	for _, name := range c.Clear {
+		uses = append(uses, crm.PropertyUse{Object: c.On.Associated.Text, Name: name.Text, Operator: "clear", Pos: name.Pos()})
+	}
+	return uses
+}
+
+func checkEditRecord(cfg editRecordConfig, at schema.Pos, problems *schema.Diagnostics) {
+	var written []crm.PropertyName
+	for _, list := range []assignments{cfg.Set, cfg.Append, cfg.Remove, cfg.Increment} {
+		for _, one := range list {
+			written = append(written, one.Property)
+		}
+	}
+	for _, one := range cfg.Copy {
+		written = append(written, one.To)
+	}
+	written = append(written, cfg.Clear...)
+	if len(written) == 0 {
+		problems.Errorf(at, "missing-key", "nothing to change: set, append, remove, copy, clear or increment")
+	}
+	seen := map[string]bool{}
+	for _, name := range written {
+		if seen[name.Text] {
+			problems.Errorf(name.Pos(), "duplicate-property", "property %s is changed twice", name.Text)
+		}
+		seen[name.Text] = true
+	}
+	for _, one := range cfg.Increment {
+		checkNumber(one.Property.Text, one.Value, problems)
+	}
+}
+
+// assignments are properties with a value each, in source order.
+type assignments []assignment
+
+type assignment struct {
+	Property crm.PropertyName
+	Value    crm.Value
+}
+
+// UnmarshalNode reads a mapping from properties to values.
+func (a *assignments) UnmarshalNode(node *schema.Node, problems *schema.Diagnostics) {
+	if node.Kind != schema.Mapping {
+		problems.WrongType(node, "", "a mapping from properties to values")
+		return
+	}
+	for _, field := range node.Fields {
+		var one assignment
+		one.Property.UnmarshalNode(field.Key, problems)
+		one.Value.UnmarshalNode(field.Value, problems)
+		*a = append(*a, one)
+	}
+}
+
+// MarshalJSON writes the source form.
+func (a assignments) MarshalJSON() ([]byte, error) {
+	values := make(map[string]crm.Value, len(a))
+	for _, one := range a {
+		values[one.Property.Text] = one.Value
+	}
+	return json.Marshal(values)
+}
+
+// Describe tells readers about the source form.
+func (assignments) Describe() schema.Description {
+	return schema.Description{Name: "values by property", Doc: "A mapping from properties to values.", Schema: map[string]any{"type": "object"}}
+}
+
+// copies are properties with the property that each is copied from, in source order.
+type copies []propertyCopy
+
+type propertyCopy struct{ To, From crm.PropertyName }
+
+// UnmarshalNode reads a mapping from properties to properties.
+func (c *copies) UnmarshalNode(node *schema.Node, problems *schema.Diagnostics) {
+	if node.Kind != schema.Mapping {
+		problems.WrongType(node, "", "a mapping from properties to properties")
+		return
+	}
+	for _, field := range node.Fields {
+		var one propertyCopy
+		one.To.UnmarshalNode(field.Key, problems)
+		one.From.UnmarshalNode(field.Value, problems)
+		*c = append(*c, one)
+	}
+}
+
+// MarshalJSON writes the source form.
+func (c copies) MarshalJSON() ([]byte, error) {
+	names := make(map[string]string, len(c))
+	for _, one := range c {
+		names[one.To.Text] = one.From.Text
+	}
+	return json.Marshal(names)
+}
+
+// Describe tells readers about the source form.
+func (copies) Describe() schema.Description {
+	return schema.Description{
+		Name: "properties by property", Doc: "A mapping from properties to the properties they are copied from.",
+		Schema: map[string]any{"type": "object", "additionalProperties": map[string]any{"type": "string"}},
+	}
+}
+
+// edit is what to change, with every token resolved.
+type edit struct {
+	values         map[string]string // set, copied and cleared, in canonical form
+	append, remove map[string][]string
+	increment      map[string]crm.Number
+}
+
+// resolve computes the new values, which are the same for every record.
+func (c editRecordConfig) resolve(ctx context.Context, env *action.Env) (edit, error) {
+	object := c.On.Object(env.Record().Object)
+	for _, use := range c.Properties() {
+		if use.Operator == "copy" || use.Operator == "sort" {
+			continue
+		}
+		if err := writable(env.Catalog, object, use.Name); err != nil {
+			return edit{}, err
+		}
+	}
+	result := edit{values: map[string]string{}, increment: map[string]crm.Number{}}
+	for _, one := range c.Set {
+		value, err := env.Value(ctx, one.Value)
+		if err != nil {
+			return edit{}, err
+		}
+		if result.values[one.Property.Text], err = env.Catalog.Canonical(object, one.Property.Text, value); err != nil {
+			return edit{}, err
+		}
+	}
+	for _, name := range c.Clear {
+		result.values[name.Text] = ""
+	}
+	for _, one := range c.Increment {
+		amount, err := number(ctx, env, one.Property.Text, one.Value)
+		if err != nil {
+			return edit{}, err
+		}
+		result.increment[one.Property.Text] = amount
+	}
+	var err error
+	if result.append, err = c.Append.options(ctx, env, object); err != nil {
+		return edit{}, err
+	}
+	if result.remove, err = c.Remove.options(ctx, env, object); err != nil {
+		return edit{}, err
+	}
+	return result, c.copied(ctx, env, object, result.values)
+}
+
+// options resolves the options to append or to remove.
+func (a assignments) options(ctx context.Context, env *action.Env, object string) (map[string][]string, error) {
+	result := map[string][]string{}
+	for _, one := range a {
+		property, declared := env.Catalog.Property(object, one.Property.Text)
+		if declared && !(property.Type == crm.TypeEnumeration && property.Multiple) {
+			return nil, action.Permanent("invalid-value", "property %s does not take several options", one.Property.Text)
+		}
+		value, err := env.Value(ctx, one.Value)
+		if err != nil {
+			return nil, err
+		}
+		text, err := env.Catalog.Canonical(object, one.Property.Text, value)
+		if err != nil {
+			return nil, err
+		}
+		result[one.Property.Text] = crm.SplitOptions(text)
+	}
+	return result, nil
+}
+
+// copied adds the values that are copied from the enrolled record.
+func (c editRecordConfig) copied(ctx context.Context, env *action.Env, object string, values map[string]string) error {
+	if len(c.Copy) == 0 {
+		return nil
+	}
+	source, err := env.Records.Get(ctx, env.Record())
+	if err != nil {
+		return err
+	}
+	for _, one := range c.Copy {
+		from, known := env.Catalog.Property(source.Object, one.From.Text)
+		to, declared := env.Catalog.Property(object, one.To.Text)
+		if known && declared && !slices.Contains(copyable[from.Type], to.Type) {
+			return action.Permanent("invalid-value", "property %s: a %s cannot be copied to a %s", one.To.Text, from.Type, to.Type)
+		}
+		value := env.Catalog.Typed(source.Object, one.From.Text, source.Property(one.From.Text))
+		if values[one.To.Text], err = env.Catalog.Canonical(object, one.To.Text, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyable says which types a property's value may be copied to (semantics §3.4).
+var copyable = map[crm.PropertyType][]crm.PropertyType{
+	crm.TypeString:      {crm.TypeString, crm.TypePhoneNumber},
+	crm.TypePhoneNumber: {crm.TypeString, crm.TypePhoneNumber},
+	crm.TypeNumber:      {crm.TypeNumber, crm.TypeString},
+	crm.TypeDate:        {crm.TypeDate, crm.TypeDatetime},
+	crm.TypeDatetime:    {crm.TypeDate, crm.TypeDatetime},
+	crm.TypeBool:        {crm.TypeBool, crm.TypeString},
+	crm.TypeEnumeration: {crm.TypeEnumeration, crm.TypeString},
+	crm.TypeJSON:        {crm.TypeJSON},
+}
+
+// apply changes one record.
+func (e edit) apply(ctx context.Context, env *action.Env, record crm.Record, source string) error {
+	values := map[string]string{}
+	for name, text := range e.values {
+		values[name] = text
+	}
+	for name, options := range e.append {
+		values[name] = strings.Join(append(crm.SplitOptions(record.Properties[name]), options...), ";")
+	}
+	for name, options := range e.remove {
+		left := slices.DeleteFunc(crm.SplitOptions(record.Properties[name]), func(option string) bool { return slices.Contains(options, option) })
+		values[name] = strings.Join(left, ";")
+	}
+	if len(values) > 0 {
+		if err := env.Records.Update(ctx, record.Ref, values, env.Now(), source); err != nil {
+			return err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.increment)) {
+		if _, err := env.Records.Increment(ctx, record.Ref, name, e.increment[name], env.Now(), source); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writable returns a permanent error when an action must not write a property.
+func writable(catalog *crm.Catalog, object, name string) error {
+	property, declared := catalog.Property(object, name)
+	switch {
+	case !declared && !catalog.IsOpen():
+		return action.Permanent("invalid-value", "%s has no property %s", object, name)
+	case declared && !property.Writable():
+		return action.Permanent("invalid-value", "property %s is read-only", name)
+	}
+	return nil
+}

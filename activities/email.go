@@ -1,0 +1,173 @@
+package activities
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"html"
+	"regexp"
+	"strings"
+
+	"github.com/millrace/millrace/internal/action"
+	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/provider"
+	"github.com/millrace/millrace/internal/schema"
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/extension"
+	goldmarkhtml "github.com/yuin/goldmark/renderer/html"
+)
+
+// emailFile is a file in emails/: front matter and a body.
+type emailFile struct {
+	emailHead
+	body crm.Template // HTML
+}
+
+type emailHead struct {
+	Subject      crm.Template         `json:"subject" doc:"Subject line." required:"true"`
+	From         crm.Template         `json:"from" doc:"Sender, as Name <address>; the account's if left out."`
+	Preview      crm.Template         `json:"preview" doc:"Line that mail programs show beside the subject."`
+	Subscription crm.SubscriptionName `json:"subscription" doc:"Subscription type, which makes it marketing: who opted out does not get it."`
+}
+
+// readEmail reads an e-mail of the workspace as it is now. Outside a workspace one that does not exist
+// is empty.
+func readEmail(ctx context.Context, env *action.Env, name string) (emailFile, error) {
+	for _, format := range []struct {
+		ending string
+		toHTML func(string) (string, error)
+	}{{".md", markdown}, {".html", asIs}} {
+		content, found, err := env.Asset(ctx, "emails/"+name+format.ending)
+		if err != nil {
+			return emailFile{}, err
+		}
+		if found {
+			return parseEmail(name+format.ending, string(content), format.toHTML)
+		}
+	}
+	if env.Catalog.IsOpen() {
+		return emailFile{}, nil
+	}
+	return emailFile{}, action.Permanent("no-email", "there is no e-mail %s: neither emails/%[1]s.md nor emails/%[1]s.html", name)
+}
+
+func parseEmail(file, content string, toHTML func(string) (string, error)) (emailFile, error) {
+	broken := func(problem any) (emailFile, error) {
+		return emailFile{}, action.Permanent("bad-email", "emails/%s: %v", file, problem)
+	}
+	content = strings.TrimPrefix(strings.ReplaceAll(content, "\r\n", "\n"), "\ufeff")
+	head, body, found := strings.Cut(strings.TrimPrefix(content, "---\n"), "\n---\n")
+	if !found || !strings.HasPrefix(content, "---\n") {
+		return broken("it has to begin with front matter between two lines of ---")
+	}
+	var email emailFile
+	tree, problems := schema.Parse(file, []byte(head))
+	if !problems.HasErrors() {
+		problems = append(problems, schema.Decode(tree, &email.emailHead)...)
+	}
+	if problems.HasErrors() {
+		return broken(problems[0].Message)
+	}
+	document, err := toHTML(body)
+	if err != nil {
+		return broken(err)
+	}
+	if email.body, err = crm.ParseTemplate(document); err != nil {
+		return broken(err)
+	}
+	return email, nil
+}
+
+// write fills the tokens of an e-mail.
+func (f emailFile) write(ctx context.Context, env *action.Env) (mail provider.Email, err error) {
+	for _, part := range []struct {
+		text     *string
+		template crm.Template
+		render   func(context.Context, crm.Template) (string, error)
+	}{
+		{&mail.Subject, f.Subject, env.Render},
+		{&mail.From, f.From, env.Render},
+		{&mail.Preview, f.Preview, env.Render},
+		{&mail.HTML, f.body, env.RenderHTML},
+	} {
+		if *part.text, err = part.render(ctx, part.template); err != nil {
+			return provider.Email{}, failure(err)
+		}
+	}
+	mail.Text = plainText(mail.HTML)
+	if mail.From == "" {
+		mail.From, err = sender(env)
+	}
+	return mail, err
+}
+
+// sender is the account's address. Outside a workspace there need not be one.
+func sender(env *action.Env) (string, error) {
+	from := env.Account.Sender
+	switch {
+	case from.Email == "" && !env.Catalog.IsOpen():
+		return "", action.Permanent("no-sender", "neither the e-mail nor sender in millrace.yaml says who it comes from")
+	case from.Name == "":
+		return from.Email, nil
+	}
+	return fmt.Sprintf("%q <%s>", from.Name, from.Email), nil
+}
+
+func asIs(document string) (string, error) { return document, nil }
+
+var (
+	liquidPart = regexp.MustCompile(`(?s)\{\{.*?\}\}|\{%.*?%\}`)
+	markup     = goldmark.New(goldmark.WithExtensions(extension.GFM), goldmark.WithRendererOptions(goldmarkhtml.WithUnsafe()))
+)
+
+// markdown turns a body into an HTML document. Tokens are taken out before and put back after, so that
+// neither is their Liquid read as Markdown nor, later, a record's value as markup.
+func markdown(body string) (string, error) {
+	stand := "mrtoken"
+	for strings.Contains(body, stand) {
+		stand += "x"
+	}
+	var back []string
+	body = liquidPart.ReplaceAllStringFunc(body, func(token string) string {
+		name := fmt.Sprintf("%s%dz", stand, len(back)/2)
+		back = append(back, name, token)
+		return name
+	})
+	var document bytes.Buffer
+	if err := markup.Convert([]byte(body), &document); err != nil {
+		return "", err
+	}
+	return "<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"></head><body>\n" + strings.NewReplacer(back...).Replace(document.String()) + "</body></html>\n", nil
+}
+
+var (
+	invisible = regexp.MustCompile(`(?is)<(head|style|script)\b.*?</(head|style|script)>|<!--.*?-->|<!doctype[^>]*>`)
+	link      = regexp.MustCompile(`(?is)<a\b[^>]*?\bhref="([^"]*)"[^>]*>(.*?)</a>`)
+	lineEnd   = regexp.MustCompile(`(?i)<br\s*/?>|</(li|tr|div)>`)
+	paragraph = regexp.MustCompile(`(?i)</(p|h[1-6]|ul|ol|table|blockquote|pre)>`)
+	item      = regexp.MustCompile(`(?i)<li[^>]*>`)
+	tag       = regexp.MustCompile(`(?s)<[^>]*>`)
+	spaces    = regexp.MustCompile(`[ \t\r\n]+`)
+	manyLines = regexp.MustCompile(` *\n *(\n *)+`)
+)
+
+// plainText is the text of an HTML document, for mail programs that show no HTML: paragraphs apart,
+// links with their address.
+func plainText(document string) string {
+	text := spaces.ReplaceAllString(invisible.ReplaceAllString(document, ""), " ")
+	text = link.ReplaceAllStringFunc(text, func(found string) string {
+		parts := link.FindStringSubmatch(found)
+		if parts[1] == parts[2] || parts[1] == "mailto:"+parts[2] {
+			return parts[2]
+		}
+		return parts[2] + " (" + parts[1] + ")"
+	})
+	text = item.ReplaceAllString(lineEnd.ReplaceAllString(text, "\n"), "- ")
+	text = paragraph.ReplaceAllString(text, "\n\n")
+	text = manyLines.ReplaceAllString(tag.ReplaceAllString(text, ""), "\n\n")
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = strings.TrimSpace(lines[i])
+	}
+	return strings.TrimSpace(html.UnescapeString(strings.Join(lines, "\n")))
+}
