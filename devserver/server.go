@@ -15,6 +15,7 @@ import (
 	uiserver "github.com/temporalio/ui-server/v2/server"
 	uiconfig "github.com/temporalio/ui-server/v2/server/config"
 	uioptions "github.com/temporalio/ui-server/v2/server/server_options"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/server/common/authorization"
 	"go.temporal.io/server/common/cluster"
 	"go.temporal.io/server/common/config"
@@ -22,6 +23,8 @@ import (
 	"go.temporal.io/server/common/membership/static"
 	"go.temporal.io/server/common/primitives"
 	"go.temporal.io/server/temporal"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
 )
 
 const (
@@ -61,22 +64,22 @@ func serve(ctx context.Context, opts *options, stdout io.Writer) (err error) {
 
 	level := new(slog.LevelVar)
 	level.Set(opts.LogLevel)
-	stop, err := startServer(opts, addr, store, newLogger(os.Stderr, opts.LogFormat, level))
+	registered := make(chan struct{})
+	server, err := newServer(opts, addr, store, newLogger(os.Stderr, opts.LogFormat, level), registered)
 	if err != nil {
-		return err
+		return fmt.Errorf("assemble the Temporal server: %w", err)
 	}
 	defer func() {
 		// What is cut off in the middle of something complains, in vain.
 		level.Set(levelNever)
-		stop()
+		stop(server)
 	}()
 	if !opts.Headless {
 		defer startUI(addr).Stop()
 	}
-
-	if err := awaitReady(ctx, opts, addr); err != nil {
+	if err := startServer(ctx, server, opts, addr, registered); err != nil {
 		if ctx.Err() != nil {
-			return nil // told to stop while starting
+			return nil // told to end while starting
 		}
 		return err
 	}
@@ -137,12 +140,11 @@ func claimUIPort(opts *options) (int, error) {
 func (a *addresses) frontendAddress() string { return hostPort(reachable(a.ip), a.frontend) }
 func (a *addresses) uiURL() string           { return "http://" + hostPort(reachable(a.uiIP), a.ui) }
 
-// startServer starts all of the Temporal server's services and returns what
-// stops them.
-func startServer(opts *options, addr *addresses, store *store, logger *slog.Logger) (stop func(), err error) {
-	cfg := serverConfig(addr, store)
-	server, err := temporal.NewServer(
-		temporal.WithConfig(cfg),
+// newServer assembles all of the Temporal server's services. Clients are
+// served once registered is closed.
+func newServer(opts *options, addr *addresses, store *store, logger *slog.Logger, registered <-chan struct{}) (temporal.Server, error) {
+	return temporal.NewServer(
+		temporal.WithConfig(serverConfig(addr, store)),
 		temporal.ForServices(temporal.DefaultServices),
 		temporal.WithStaticHosts(map[primitives.ServiceName]static.Hosts{
 			primitives.FrontendService: static.SingleLocalHost(addr.frontendAddress()),
@@ -156,24 +158,59 @@ func startServer(opts *options, addr *addresses, store *store, logger *slog.Logg
 			return authorization.NewNoopClaimMapper()
 		}),
 		temporal.WithDynamicConfigClient(dynamicConfig(opts.DynamicConfig)),
+		temporal.WithChainedFrontendGrpcInterceptors(holdClients(registered)),
 	)
-	if err != nil {
-		return nil, fmt.Errorf("assemble the Temporal server: %w", err)
-	}
-	if err := server.Start(); err != nil {
-		return nil, fmt.Errorf("start the Temporal server: %w", err)
-	}
-	return func() {
-		stopped := make(chan struct{})
-		go func() {
-			defer close(stopped)
-			_ = server.Stop()
-		}()
-		select {
-		case <-stopped:
-		case <-time.After(stopTimeout): // the database survives even a kill
+}
+
+// holdClients makes the first call of every client wait, so that none of them
+// misses what is still being registered.
+func holdClients(registered <-chan struct{}) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+		if info.FullMethod == workflowservice.WorkflowService_GetSystemInfo_FullMethodName {
+			select {
+			case <-registered:
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
 		}
-	}, nil
+		return handle(ctx, req)
+	}
+}
+
+// startServer returns once all that was asked for is there and works.
+func startServer(ctx context.Context, server temporal.Server, opts *options, addr *addresses, registered chan<- struct{}) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := server.Start(); err != nil {
+			return fmt.Errorf("start the Temporal server: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		// The server's own clients are held back too, and its start with them.
+		defer close(registered)
+		return register(ctx, addr.frontendAddress(), opts.Namespaces, opts.SearchAttributes)
+	})
+	if !opts.Headless {
+		group.Go(func() error { return awaitUI(ctx, addr) })
+	}
+	return group.Wait()
+}
+
+// stop stops the server, and leaves it if it takes long: its database survives
+// even a kill.
+func stop(server temporal.Server) {
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		_ = server.Stop()
+	}()
+	select {
+	case <-stopped:
+	case <-time.After(stopTimeout):
+	}
 }
 
 func serverConfig(addr *addresses, store *store) *config.Config {
@@ -225,6 +262,9 @@ func dynamicConfig(overrides map[string]any) dynamicconfig.StaticClient {
 		dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key(): 1_000,
 		dynamicconfig.HistoryRPS.Key():                                   20_000,
 		dynamicconfig.MatchingRPS.Key():                                  10_000,
+		dynamicconfig.TimerProcessorMaxTimeShift.Key():                   10 * time.Millisecond, // or else every timer fires up to a second late
+		dynamicconfig.TimerProcessorMaxPollRPS.Key():                     1_000,
+		dynamicconfig.WorkflowIdReuseMinimalInterval.Key():               time.Duration(0), // or else a pause at continue-as-new, which time skipping gets wrong
 		dynamicconfig.EnableServerVersionCheck.Key():                     false,
 		dynamicconfig.ForceSearchAttributesCacheRefreshOnRead.Key():      true,
 		dynamicconfig.MatchingEnableFairness.Key():                       true,
@@ -252,17 +292,8 @@ func startUI(addr *addresses) *uiserver.Server {
 	return ui
 }
 
-// awaitReady registers the namespaces and search attributes asked for and
-// returns once they can be used and the Web UI answers.
-func awaitReady(ctx context.Context, opts *options, addr *addresses) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	if err := register(ctx, addr.frontendAddress(), opts.Namespaces, opts.SearchAttributes); err != nil {
-		return err
-	}
-	if opts.Headless {
-		return nil
-	}
+// awaitUI returns once the Web UI answers.
+func awaitUI(ctx context.Context, addr *addresses) error {
 	for {
 		err := get(ctx, addr.uiURL()+"/healthz")
 		if err == nil {

@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/server/common/headers"
 	"go.temporal.io/server/common/persistence/sql/sqlplugin/sqlite"
 	sqliteschema "go.temporal.io/server/schema/sqlite"
+	_ "modernc.org/sqlite" // driver sqlite
 )
 
 // historyShards decides the latency of the server. A database keeps the number
