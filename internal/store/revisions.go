@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -23,7 +22,7 @@ type Publication struct {
 	By      string
 	Assets  map[string][]byte // the workspace's files by path; one that is missing is removed
 	Account json.RawMessage   // crm.Account
-	Catalog json.RawMessage   // crm.Catalog
+	Catalog *crm.Catalog
 	Users   []crm.User
 	Teams   []string
 	Lists   []string // static lists that are declared; others stay
@@ -62,11 +61,13 @@ func (tx *Tx) Publish(ctx context.Context, p Publication) (published Published, 
 			return Published{}, err
 		}
 	}
-	for name, content := range map[string]json.RawMessage{settingAccount: p.Account, settingCatalog: p.Catalog} {
-		if content == nil {
-			continue
+	if p.Account != nil {
+		if err := tx.setSetting(ctx, settingAccount, p.Account); err != nil {
+			return Published{}, err
 		}
-		if err := tx.setSetting(ctx, name, content); err != nil {
+	}
+	if p.Catalog != nil {
+		if err := tx.setSetting(ctx, settingCatalog, listed(p.Catalog)); err != nil {
 			return Published{}, err
 		}
 	}
@@ -145,14 +146,29 @@ func digest(content []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func (tx *Tx) setSetting(ctx context.Context, name string, content json.RawMessage) error {
-	var compact bytes.Buffer
-	if err := json.Compact(&compact, content); err != nil {
-		return fmt.Errorf("%w: %s: %w", crm.ErrInvalid, name, err)
+// objects is a catalog as it is stored.
+type objects struct {
+	Open    bool         `json:"open,omitempty"`
+	Objects []crm.Object `json:"objects"`
+}
+
+func listed(catalog *crm.Catalog) objects {
+	list := objects{Open: catalog.Open}
+	for _, name := range catalog.Objects() {
+		object, _ := catalog.Object(name)
+		list.Objects = append(list.Objects, object)
 	}
-	_, err := tx.exec(ctx, `INSERT INTO settings (name, hash, content) VALUES ($1, $2, $3)
+	return list
+}
+
+func (tx *Tx) setSetting(ctx context.Context, name string, value any) error {
+	content, err := encode(value)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	_, err = tx.exec(ctx, `INSERT INTO settings (name, hash, content) VALUES ($1, $2, $3)
 		ON CONFLICT (name) DO UPDATE SET hash = excluded.hash, content = excluded.content`,
-		name, digest(compact.Bytes()), compact.String())
+		name, digest([]byte(content)), content)
 	return err
 }
 
@@ -267,14 +283,17 @@ func (r reader) Catalog(ctx context.Context) (catalog *crm.Catalog, err error) {
 	if known {
 		return catalog, nil
 	}
-	catalog = crm.Builtin()
-	catalog.Open = true
-	if hash != "" {
-		catalog = &crm.Catalog{}
-		err := r.source.row(ctx, `SELECT hash, content FROM settings WHERE name = $1`, settingCatalog).Scan(&hash, document[crm.Catalog]{catalog})
+	if hash == "" {
+		catalog = crm.Builtin()
+		catalog.Open = true
+	} else {
+		var list objects
+		err := r.source.row(ctx, `SELECT hash, content FROM settings WHERE name = $1`, settingCatalog).Scan(&hash, document[objects]{&list})
 		if err != nil {
 			return nil, err
 		}
+		catalog = crm.NewCatalog(list.Objects...)
+		catalog.Open = list.Open
 	}
 	r.memory.mu.Lock()
 	defer r.memory.mu.Unlock()
