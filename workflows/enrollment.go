@@ -108,7 +108,7 @@ func (e *enrollment) visit(ctx workflow.Context) (*plan.Exit, error) {
 		case e.skip:
 			e.skip = false
 			if !outcome.Again {
-				e.note(ctx, plan.JournalDelayEnded, outcome.Port, "skipped by an operator")
+				e.note(ctx, plan.JournalDelayEnded, cmp.Or(outcome.Port, plan.PortNext), "skipped by an operator")
 				return e.leave(ctx, outcome), nil
 			}
 			why = plan.Call{Force: true}
@@ -123,7 +123,7 @@ func (e *enrollment) visit(ctx workflow.Context) (*plan.Exit, error) {
 				return e.exit(), err
 			}
 			if due && outcome.Event == "" && !outcome.Again && e.Edited.Equal(edited) {
-				e.note(ctx, plan.JournalDelayEnded, outcome.Port, "")
+				e.note(ctx, plan.JournalDelayEnded, cmp.Or(outcome.Port, plan.PortNext), "")
 				return e.leave(ctx, outcome), nil
 			}
 			e.drain(ctx)
