@@ -440,9 +440,9 @@ func (r *filterReader) only(node *schema.Node, allowed ...string) {
 // Source forms of the leaves that are plain structs.
 type (
 	eventSource struct {
-		Event   EventType    `json:"event" doc:"Type of the event." required:"true"`
-		Within  *Duration    `json:"within" doc:"Only events of the last days or hours."`
-		AtLeast int          `json:"at_least" doc:"How many there have to be." default:"1" min:"1"`
+		Event   EventType `json:"event" doc:"Type of the event." required:"true"`
+		Within  *Duration `json:"within" doc:"Only events of the last days or hours."`
+		AtLeast int       `json:"at_least" doc:"How many there have to be." default:"1" min:"1"`
 	}
 	listSource struct {
 		List ListName `json:"list" doc:"The list." required:"true"`
