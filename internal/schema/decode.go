@@ -17,8 +17,8 @@ type Unmarshaler interface {
 	UnmarshalNode(n *Node, d *Diagnostics)
 }
 
-// Decode reads n into what into points to: a struct, by the tags of its fields (nothing at all counts
-// as an empty mapping there), or what a field of one may be. The tags are
+// Decode reads n into what into points to: a struct, by the tags of its fields, or what a field of
+// one may be. Nothing at all counts as an empty mapping. The tags are
 //
 //	json      the key
 //	doc       what it means, for the reference
@@ -40,7 +40,7 @@ func Decode(n *Node, into any) Diagnostics {
 		n = &Node{}
 	}
 	whole := field{typ: target.Type().Elem()}
-	if n.Kind == Null && whole.isStruct() {
+	if n.Kind == Null && (whole.isStruct() || whole.typ.Kind() == reflect.Map) {
 		n = &Node{Kind: Mapping, Pos: n.Pos}
 	}
 	var problems Diagnostics

@@ -1,0 +1,53 @@
+package definition
+
+import "github.com/millrace/millrace/internal/plan"
+
+// fallThrough are the ports that lead on when nothing special happened, in the order in which a deleted
+// action's people take them.
+var fallThrough = []string{plan.PortNext, "timeout", "none_met", "default"}
+
+// Moved says where people go who stand in an action that the new revision no longer has: to the first
+// surviving action along the old plan's fall-through, or, as "", to the end (design §5). It is
+// cumulative, so that it holds for people who come from any earlier revision: destinations in
+// old.Moved that were deleted themselves are followed on. old is nil for the first revision.
+func Moved(old, new *plan.Plan) map[string]string {
+	if old == nil {
+		return nil
+	}
+	moved := map[string]string{}
+	for id, to := range old.Moved {
+		if _, back := new.Nodes[id]; !back {
+			moved[id] = survivor(old, new, to)
+		}
+	}
+	for id := range old.Nodes {
+		if _, kept := new.Nodes[id]; !kept {
+			moved[id] = survivor(old, new, id)
+		}
+	}
+	if len(moved) == 0 {
+		return nil
+	}
+	return moved
+}
+
+// survivor follows the old plan from an action to the first that is still there.
+func survivor(old, new *plan.Plan, id string) string {
+	for range len(old.Nodes) + 1 {
+		if _, kept := new.Nodes[id]; kept || id == "" {
+			return id
+		}
+		id = passedOn(old.Nodes[id]).To
+	}
+	return "" // a circle of deleted actions
+}
+
+// passedOn is where an action's people go when nothing special happened.
+func passedOn(node plan.Node) plan.Edge {
+	for _, port := range fallThrough {
+		if edge, drawn := node.Edges[port]; drawn {
+			return edge
+		}
+	}
+	return node.Next
+}

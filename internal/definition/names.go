@@ -1,0 +1,317 @@
+package definition
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/millrace/millrace/internal/action"
+	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/schema"
+)
+
+// propertyUser is implemented by values of configs, and by configs themselves, that know best which
+// properties they use: filters, targets, edits.
+type propertyUser interface{ Properties() []crm.PropertyUse }
+
+// referrer is implemented by values that hold references: filters.
+type referrer interface{ References() []crm.Reference }
+
+// tokenUser is implemented by values with tokens: templates, values.
+type tokenUser interface{ Tokens() []crm.Token }
+
+// outputter is implemented by configs that name outputs of their own.
+type outputter interface{ Outputs() []action.Output }
+
+// checkConfig checks what the config of an action names.
+func (c *checker) checkConfig(act *Action) {
+	object := c.file.Object.Text
+	for _, target := range targets(act.Config) {
+		object = target.Object(object)
+		c.properties(target, act)
+	}
+	if user, ok := act.Config.(propertyUser); ok {
+		c.properties(user, act)
+		object = "" // the config knows best
+	}
+	c.walk(act.Config, object, act)
+}
+
+// checkRules checks what the definition names outside its actions.
+func (c *checker) checkRules() {
+	f := c.file
+	for _, part := range []any{f.Enroll, f.Goal, f.Suppress, f.Settings} {
+		c.walk(part, f.Object.Text, nil)
+	}
+}
+
+// targets returns the targets among the fields of a config. Property names beside one are about its object.
+func targets(config any) []crm.Target {
+	var found []crm.Target
+	v := reflect.ValueOf(config)
+	for i := range v.NumField() {
+		if !v.Type().Field(i).IsExported() {
+			continue
+		}
+		if target, ok := v.Field(i).Interface().(crm.Target); ok {
+			found = append(found, target)
+		}
+	}
+	return found
+}
+
+// enumerate writes names into a message.
+func enumerate(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}
+
+// walk checks all names within a value. object is what property names are about, "" when somebody else
+// checks them; act is the action that the value belongs to, or nil.
+func (c *checker) walk(value any, object string, act *Action) {
+	skip := map[any]bool{}
+	schema.Walk(value, func(found any) {
+		if skip[found] {
+			return
+		}
+		switch found := found.(type) {
+		case *crm.EventFilter: // its properties are those of the event
+			skip[&found.Filter] = true
+			c.references(found, act)
+			return
+		case *crm.Sort: // checked with its target
+			skip[&found.Property] = true
+			return
+		case crm.Reference:
+			c.reference(found, object, act)
+			return
+		}
+		if user, ok := found.(tokenUser); ok {
+			c.tokens(user, act)
+		}
+		if user, ok := found.(propertyUser); ok {
+			c.properties(user, act)
+		}
+		if user, ok := found.(referrer); ok {
+			c.references(user, act)
+		}
+	})
+}
+
+func (c *checker) references(user referrer, act *Action) {
+	for _, one := range user.References() {
+		c.reference(one, "", act)
+	}
+}
+
+func (c *checker) tokens(user tokenUser, act *Action) {
+	for _, token := range user.Tokens() {
+		c.token(token, act)
+	}
+}
+
+// reference reports a name of something that does not exist.
+func (c *checker) reference(name crm.Reference, object string, act *Action) {
+	kind, text := name.Target()
+	switch {
+	case text == "":
+	case kind == "action":
+		c.earlierAction(text, name.Pos(), act)
+	case kind == "property":
+		if object != "" {
+			c.property(crm.PropertyUse{Object: object, Name: text, Pos: name.Pos()})
+		}
+	case kind == "object":
+		c.object(text, name.Pos())
+	case c.in != nil:
+		if known, listed := c.in.names(kind); listed && !slices.Contains(known, text) {
+			c.found.Errorf(name.Pos(), "unknown-"+kind, "there is no %s %q in the workspace", kind, text).Suggest(text, known)
+			return
+		}
+		if act != nil {
+			c.asset(kind, text, act)
+		}
+	}
+}
+
+// asset checks what only the sender of an e-mail or message can tell of its tokens: the record and the
+// outputs of actions.
+func (c *checker) asset(kind, name string, act *Action) {
+	before := len(c.found)
+	for _, token := range c.in.tokens(kind, name) {
+		if ofSender(token) {
+			c.token(token, act)
+		}
+	}
+	for i := before; i < len(c.found); i++ {
+		c.found[i].Message += " (sent by " + act.ID + " of " + c.file.Workflow.Text + ")"
+	}
+}
+
+// ofSender tells whether a token of an e-mail depends on the workflow that sends it.
+func ofSender(token crm.Token) bool { return token.Path[0] == "record" || token.Path[0] == "actions" }
+
+// earlierAction reports an action that does not exist, or that cannot have run before act.
+func (c *checker) earlierAction(id string, pos schema.Pos, act *Action) *Action {
+	earlier := c.flow.byID[id]
+	switch {
+	case earlier == nil || !earlier.isUse():
+		c.found.Errorf(pos, "unknown-action", "there is no action %q", id).Suggest(id, c.ids())
+		return nil
+	case act != nil && !c.flow.runsBefore(earlier, act):
+		c.found.Errorf(pos, "not-before", "the action %q never runs before this one", id)
+	}
+	return earlier
+}
+
+// properties checks the properties that a value uses.
+func (c *checker) properties(user propertyUser, act *Action) {
+	for _, use := range user.Properties() {
+		if use.Object == "" {
+			use.Object = c.file.Object.Text
+		}
+		if use.Pos.Line == 0 && act != nil {
+			use.Pos = keyPos(act.config, use.Name, act.key.Pos)
+		}
+		c.property(use)
+	}
+}
+
+// keyPos is where a key stands anywhere within a node, or otherwise.
+func keyPos(node *schema.Node, key string, otherwise schema.Pos) schema.Pos {
+	for _, field := range node.Fields {
+		if field.Key.Value == key {
+			return field.Key.Pos
+		}
+		if pos := keyPos(field.Value, key, otherwise); pos != otherwise {
+			return pos
+		}
+	}
+	return otherwise
+}
+
+// Properties that every record has beside the declared ones.
+var everywhere = []string{"id", "created_at", "updated_at"}
+
+// operatorWrite is the operator of a crm.PropertyUse that changes the property.
+const operatorWrite = "write"
+
+// property reports a property that does not exist, and a use that its declaration forbids.
+func (c *checker) property(use crm.PropertyUse) {
+	object, declared := c.catalog.Object(use.Object)
+	property, known := object.Property(use.Name)
+	switch {
+	case known && use.Operator == operatorWrite:
+		c.checkWrite(use, property)
+	case known:
+		use.Check(property, &c.found)
+	case c.catalog.IsOpen() || !declared || slices.Contains(everywhere, use.Name):
+	default:
+		c.found.Errorf(use.Pos, "unknown-property", "%s has no property %q", use.Object, use.Name).Suggest(use.Name, propertyNames(object))
+	}
+}
+
+func propertyNames(object crm.Object) []string {
+	var names []string
+	for _, property := range object.Properties {
+		names = append(names, property.Name)
+	}
+	return names
+}
+
+// checkWrite reports a property that cannot be written, and values that it cannot have.
+func (c *checker) checkWrite(use crm.PropertyUse, property crm.Property) {
+	if !property.Writable() {
+		c.found.Errorf(use.Pos, "read-only", "%s of %s is read-only", use.Name, use.Object)
+		return
+	}
+	for _, operand := range use.Operands {
+		if _, err := property.Canonical(operand); err != nil {
+			c.found.Errorf(use.Pos, "wrong-value", "%s", strings.TrimPrefix(err.Error(), "property ")).Suggest(operand, optionValues(property))
+		}
+	}
+}
+
+func optionValues(property crm.Property) []string {
+	var values []string
+	for _, option := range property.Options {
+		values = append(values, option.Value)
+	}
+	return values
+}
+
+// Names that tokens start with, beside objects (language §2).
+var tokenRoots = []string{"record", "owner", "actions", "event", "now", "account"}
+
+var (
+	ownerFields   = []string{"id", "name", "first_name", "last_name", "email", "team"}
+	accountFields = []string{"name", "time_zone", "sender"}
+)
+
+// token reports a token that can never resolve.
+func (c *checker) token(token crm.Token, act *Action) {
+	root, rest := token.Path[0], token.Path[1:]
+	object := root
+	switch root {
+	case "now", "event":
+		return
+	case "actions":
+		c.outputToken(token, act)
+		return
+	case "owner":
+		c.field(token, "owner", ownerFields)
+		return
+	case "account":
+		c.field(token, "account", accountFields)
+		return
+	case "record":
+		object = c.file.Object.Text
+	}
+	_, declared := c.catalog.Object(object)
+	switch {
+	case !declared && object != c.file.Object.Text:
+		c.found.Errorf(token.Pos, "unknown-token", "{{ %s }} can never resolve: there is no %q", token, root).
+			Suggest(root, append(c.catalog.Objects(), tokenRoots...))
+	case len(rest) > 0:
+		c.property(crm.PropertyUse{Object: object, Name: rest[0], Pos: token.Pos})
+	}
+}
+
+func (c *checker) field(token crm.Token, what string, fields []string) {
+	if len(token.Path) > 1 && !slices.Contains(fields, token.Path[1]) {
+		c.found.Errorf(token.Pos, "unknown-token", "{{ %s }} can never resolve: %s has %s", token, what, enumerate(fields)).
+			Suggest(token.Path[1], fields)
+	}
+}
+
+// outputToken checks a token actions.ID.OUTPUT.
+func (c *checker) outputToken(token crm.Token, act *Action) {
+	if len(token.Path) < 2 {
+		return
+	}
+	earlier := c.earlierAction(token.Path[1], token.Pos, act)
+	if earlier == nil || !earlier.sound || len(token.Path) < 3 {
+		return
+	}
+	outputs := earlier.outputs()
+	if !slices.Contains(outputs, token.Path[2]) {
+		c.found.Errorf(token.Pos, "unknown-token", "{{ %s }} can never resolve: %s has %s", token, earlier.Kind.ID, enumerate(outputs)).
+			Suggest(token.Path[2], outputs)
+	}
+}
+
+// outputs are the names of what the action leaves for later tokens.
+func (a *Action) outputs() []string {
+	outputs := a.Kind.Outputs
+	if own, ok := a.Config.(outputter); ok {
+		outputs = append(slices.Clone(outputs), own.Outputs()...)
+	}
+	names := map[string]bool{}
+	for _, output := range outputs {
+		names[output.Name] = true
+	}
+	return slices.Sorted(maps.Keys(names))
+}

@@ -1,0 +1,309 @@
+package definition
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"net/netip"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/millrace/millrace/internal/action"
+	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/schema"
+)
+
+// WorkspaceFile is the file that makes a folder a workspace; it holds the account's settings.
+const WorkspaceFile = "millrace.yaml"
+
+// Workspace is the folder that authors keep in git (language §1), read and checked as far as it can be
+// without its definitions.
+type Workspace struct {
+	Account     crm.Account
+	Catalog     *crm.Catalog
+	Definitions []*File // by path
+	Emails      map[string]*Email
+	Messages    map[string]*Message
+	Lists       map[string]*List
+	Users       []crm.User
+	Teams       []string
+	Connections map[string]Connection
+	Sequences   []string
+	Assets      map[string][]byte // every file, by its path with slashes
+}
+
+// maxAsset is how many bytes one file of a workspace may have.
+const maxAsset = 5 << 20
+
+// FindWorkspace returns the nearest folder above a file, or the folder itself, that holds a workspace.
+func FindWorkspace(from string) (dir string, found bool) {
+	absolute, err := filepath.Abs(from)
+	if err != nil {
+		return "", false
+	}
+	for dir = absolute; ; dir = filepath.Dir(dir) {
+		if info, err := os.Stat(filepath.Join(dir, WorkspaceFile)); err == nil && info.Mode().IsRegular() {
+			return dir, true
+		}
+		if dir == filepath.Dir(dir) {
+			return "", false
+		}
+	}
+}
+
+// ReadWorkspace reads a workspace and reports everything that is wrong in it, definitions included.
+// Paths in diagnostics are relative to the folder, with slashes. The error is about reading files.
+func ReadWorkspace(folder fs.FS, kinds []action.Kind) (*Workspace, schema.Diagnostics, error) {
+	w := &Workspace{
+		Catalog: crm.Builtin(), Emails: map[string]*Email{}, Messages: map[string]*Message{}, Lists: map[string]*List{},
+		Connections: map[string]Connection{}, Assets: map[string][]byte{},
+	}
+	r := &workspaceReader{Workspace: w, kinds: kinds}
+	if err := r.load(folder); err != nil {
+		return nil, nil, err
+	}
+	if _, found := w.Assets[WorkspaceFile]; !found {
+		return nil, nil, fmt.Errorf("no workspace: %s is missing", WorkspaceFile)
+	}
+	for _, name := range w.paths() { // what definitions refer to, before the definitions
+		r.read(name)
+	}
+	for _, email := range w.Emails {
+		r.checkTokens(append(email.Subject.Tokens(), append(email.Preview.Tokens(), email.Body.Tokens()...)...))
+	}
+	for _, message := range w.Messages {
+		r.checkTokens(message.Text.Tokens())
+	}
+	r.checkWorkflowIDs()
+	for _, file := range w.Definitions {
+		r.found = append(r.found, file.Check(w)...)
+	}
+	r.found.Sort()
+	return w, r.found, nil
+}
+
+func (w *Workspace) paths() []string { return slices.Sorted(maps.Keys(w.Assets)) }
+
+// Definition returns the definition of a workflow, or nil.
+func (w *Workspace) Definition(workflow string) *File {
+	for _, file := range w.Definitions {
+		if file.Workflow.Text == workflow {
+			return file
+		}
+	}
+	return nil
+}
+
+// catalog is what definitions are checked against; outside a workspace (nil) it is open.
+func (w *Workspace) catalog() *crm.Catalog {
+	if w != nil {
+		return w.Catalog
+	}
+	catalog := crm.Builtin()
+	catalog.Open = true
+	return catalog
+}
+
+// names returns what exists of a kind of thing, and whether the workspace lists such things at all.
+func (w *Workspace) names(kind string) (names []string, listed bool) {
+	switch kind {
+	case "email":
+		return slices.Sorted(maps.Keys(w.Emails)), true
+	case "message":
+		return slices.Sorted(maps.Keys(w.Messages)), true
+	case "list":
+		return slices.Sorted(maps.Keys(w.Lists)), true
+	case "connection":
+		return slices.Sorted(maps.Keys(w.Connections)), true
+	case "sequence":
+		return w.Sequences, true
+	case "team":
+		return w.Teams, true
+	case "user":
+		for _, user := range w.Users {
+			names = append(names, user.ID)
+			if user.Email != "" {
+				names = append(names, user.Email)
+			}
+		}
+		return names, true
+	case "workflow":
+		for _, file := range w.Definitions {
+			names = append(names, file.Workflow.Text)
+		}
+		return names, true
+	}
+	return nil, false
+}
+
+// tokens returns the tokens of an e-mail or message; there are none outside a workspace.
+func (w *Workspace) tokens(kind, name string) []crm.Token {
+	if w == nil {
+		return nil
+	}
+	if email := w.Emails[name]; kind == "email" && email != nil {
+		return email.tokens()
+	}
+	if message := w.Messages[name]; kind == "message" && message != nil {
+		return message.Text.Tokens()
+	}
+	return nil
+}
+
+// workspaceReader reads the files of a workspace.
+type workspaceReader struct {
+	*Workspace
+	kinds []action.Kind
+	found schema.Diagnostics
+}
+
+// folders are the places for files with a meaning.
+var folders = []string{"objects", "workflows", "emails", "messages", "lists", "sequences", "tests"}
+
+// load reads every file that is not hidden.
+func (r *workspaceReader) load(folder fs.FS) error {
+	return fs.WalkDir(folder, ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case strings.HasPrefix(path.Base(name), ".") && name != ".":
+			if entry.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		case entry.IsDir():
+			if near := schema.Suggest(name, folders); near != "" && !slices.Contains(folders, name) {
+				r.found.Warningf(schema.Pos{File: name}, "unknown-folder", "the folder is not read").Hint = fmt.Sprintf("did you mean %q?", near)
+			}
+			return nil
+		case !entry.Type().IsRegular():
+			return nil
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		if info.Size() > maxAsset {
+			r.found.Errorf(schema.Pos{File: name}, "too-large", "the file has %d bytes; at most %d are allowed", info.Size(), maxAsset)
+			return nil
+		}
+		content, err := fs.ReadFile(folder, name)
+		r.Assets[name] = content
+		return err
+	})
+}
+
+// read reads one file by its place.
+func (r *workspaceReader) read(name string) {
+	dir, base := path.Split(name)
+	ending := path.Ext(base)
+	stem := strings.TrimSuffix(base, ending)
+	isYAML := ending == ".yaml" || ending == ".yml"
+	switch {
+	case name == WorkspaceFile:
+		r.readAccount(name)
+	case name == "users.yaml":
+		r.readUsers(name)
+	case name == "connections.yaml":
+		r.decode(name, &r.Connections)
+	case dir == "objects/" && isYAML:
+		r.readObject(name)
+	case dir == "lists/" && isYAML:
+		list := &List{}
+		r.decode(name, list)
+		r.Lists[stem] = list
+	case dir == "messages/" && isYAML:
+		message := &Message{}
+		r.decode(name, message)
+		r.Messages[stem] = message
+	case dir == "sequences/" && isYAML:
+		_, problems := schema.Parse(name, r.Assets[name])
+		r.found = append(r.found, problems...)
+		r.Sequences = append(r.Sequences, stem)
+	case dir == "emails/" && (ending == ".md" || ending == ".html"):
+		if r.Emails[stem] != nil {
+			r.found.Errorf(schema.Pos{File: name, Line: 1, Column: 1}, "duplicate-email", "there is another e-mail %q with another ending", stem)
+		}
+		email, problems := ReadEmail(name, r.Assets[name])
+		r.found = append(r.found, problems...)
+		r.Emails[stem] = email
+	case dir == "workflows/" && (isYAML || ending == ".json"):
+		file, problems := Read(name, r.Assets[name], r.kinds)
+		r.found = append(r.found, problems...)
+		r.Definitions = append(r.Definitions, file)
+	}
+}
+
+// decode reads a file into a value by its tags, and returns its tree.
+func (r *workspaceReader) decode(name string, into any) *schema.Node {
+	node, problems := schema.Parse(name, r.Assets[name])
+	r.found = append(r.found, problems...)
+	if node != nil {
+		r.found = append(r.found, schema.Decode(node, into)...)
+	}
+	return node
+}
+
+func (r *workspaceReader) readAccount(name string) {
+	node := r.decode(name, &r.Account)
+	if node == nil {
+		return
+	}
+	if zone := node.Get("time_zone"); zone != nil && zone.Kind == schema.String {
+		checkZone(zone, &r.found)
+	}
+	if egress := node.Get("egress"); egress != nil && egress.Get("allow") != nil {
+		for _, network := range egress.Get("allow").Items {
+			if _, err := netip.ParsePrefix(network.Value); err != nil {
+				r.found.Errorf(network.Pos, "wrong-value", "%s is not a network", network.What()).Hint = "write it as 10.0.0.0/8"
+			}
+		}
+	}
+	if smtp := r.Account.Providers.SMTP; smtp != nil && smtp.Password != "" && !strings.HasPrefix(smtp.Password, "secret://") {
+		r.found.Errorf(node.Get("providers").Get("smtp").Get("password").Pos, "wrong-value", "a password is written as secret://NAME, never as itself")
+	}
+	if retention := node.Get("retention"); retention != nil {
+		for _, field := range retention.Fields {
+			if _, err := crm.ParseDuration(field.Value.Value); err != nil && field.Value.IsScalar() {
+				r.found.Errorf(field.Value.Pos, "wrong-value", "%s is not a duration", field.Value.What()).Hint = "write it as 90d"
+			}
+		}
+	}
+}
+
+func (r *workspaceReader) readObject(name string) {
+	var object crm.Object
+	if r.decode(name, &object); object.Name != "" {
+		r.Catalog.Add(object)
+	}
+}
+
+// checkTokens reports tokens of e-mails and messages that resolve in no workflow.
+func (r *workspaceReader) checkTokens(tokens []crm.Token) {
+	c := &checker{file: &File{}, in: r.Workspace, catalog: r.Catalog, flow: newFlow(nil)}
+	for _, token := range tokens {
+		if !ofSender(token) {
+			c.token(token, nil)
+		}
+	}
+	r.found = append(r.found, c.found...)
+}
+
+// checkWorkflowIDs reports definitions with the id of another.
+func (r *workspaceReader) checkWorkflowIDs() {
+	first := map[string]*File{}
+	for _, file := range r.Definitions {
+		id := file.Workflow.Text
+		if id == "" {
+			continue
+		}
+		if earlier := first[id]; earlier != nil {
+			r.found.Errorf(file.Workflow.Pos(), "duplicate-workflow", "the workflow %q is already defined in %s", id, earlier.Path())
+			continue
+		}
+		first[id] = file
+	}
+}
