@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
@@ -62,8 +63,8 @@ func checkFile(path string, create bool) error {
 		return fmt.Errorf("no database at %s: run `millrace push` or `millrace dev` first", path)
 	}
 	folder := filepath.Dir(path)
-	if _, err := os.Stat(folder); err != nil {
-		return fmt.Errorf("folder %s: %w: create it first", folder, err)
+	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no folder %s: create it first", folder)
 	}
 	return nil
 }
@@ -93,6 +94,23 @@ func connectSQLite(path, synchronous string, remove func() error) (connections, 
 	}
 	migrate, err := newMigrations(goose.DialectSQLite3, "migrations/sqlite", write.db)
 	return connections{write: write, read: read, migrate: migrate, remove: remove}, err
+}
+
+// reach opens the first connection. Programs that open a new database at the same moment are refused while
+// one of them prepares it, which SQLite does not wait for by itself.
+func (p *pool) reach(ctx context.Context) error {
+	for patience := time.Now().Add(5 * time.Second); ; {
+		err := p.db.PingContext(ctx)
+		var failed *sqlite.Error
+		if !errors.As(err, &failed) || failed.Code()&0xff != sqlite3.SQLITE_BUSY || time.Now().After(patience) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 // connectPool prepares a pool; it opens no connection yet.
@@ -136,13 +154,12 @@ func (m *migrations) check(ctx context.Context, migrate bool) error {
 	case !migrate:
 		return fmt.Errorf("it has migration %d, this program needs %d: run `millrace push` or `millrace dev` to bring it up to date", current, latest)
 	}
-	_, err = m.provider.Up(ctx)
-	if err == nil {
-		return nil
-	}
-	// Somebody else who opened the database at the same moment may have done it.
-	if pending, again := m.provider.HasPending(ctx); again == nil && !pending {
-		return nil
+	// Somebody else who opens the database at the same moment may be quicker with a migration, which fails
+	// ours; it is not pending when we ask again.
+	for range latest - current + 1 {
+		if _, err = m.provider.Up(ctx); err == nil {
+			return nil
+		}
 	}
 	return fmt.Errorf("migrating from %d to %d: %w", current, latest, err)
 }

@@ -100,7 +100,7 @@ type EnrollmentFilter struct {
 // Enrollments lists enrollments, the newest first, refused ones among them unless OpenOnly is set.
 func (r reader) Enrollments(ctx context.Context, filter EnrollmentFilter) (enrollments []plan.Enrollment, err error) {
 	defer wrap(&err, "listing enrollments")
-	conditions, args := []string{"seq > 0"}, []any{}
+	conditions, args := []string{"TRUE"}, []any{}
 	restrict := func(condition, value string) {
 		if value != "" {
 			args = append(args, value)

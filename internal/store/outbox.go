@@ -19,7 +19,7 @@ func (tx *Tx) AddMessage(ctx context.Context, message plan.Message) (err error) 
 	return err
 }
 
-// Outbox returns up to limit (0 = all) messages with since ≤ At, in the order of writing.
+// Outbox returns up to limit (0 = all) messages with since ≤ At, oldest first.
 func (r reader) Outbox(ctx context.Context, since time.Time, limit int) (messages []plan.Message, err error) {
 	defer wrap(&err, "reading the outbox")
 	return collect(ctx, r.source, func(row scanner) (message plan.Message, err error) {
@@ -27,7 +27,7 @@ func (r reader) Outbox(ctx context.Context, since time.Time, limit int) (message
 		err = row.Scan(&message.Key, &at, &message.Node, &message.Channel, &message.From, &message.To, &message.Subject, &message.Body)
 		message.At = at.Time
 		return message, err
-	}, `SELECT key, at, node, channel, sender, recipient, subject, body FROM outbox WHERE at >= $1 ORDER BY seq LIMIT $2`,
+	}, `SELECT key, at, node, channel, sender, recipient, subject, body FROM outbox WHERE at >= $1 ORDER BY at, seq LIMIT $2`,
 		since.UnixMicro(), atMost(limit))
 }
 

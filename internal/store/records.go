@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/millrace/millrace/internal/crm"
 )
@@ -55,8 +56,8 @@ func (r reader) Get(ctx context.Context, ref crm.Ref) (record crm.Record, err er
 func (r reader) List(ctx context.Context, object, after string, limit int) (records []crm.Record, err error) {
 	defer wrap(&err, "listing records of %s", object)
 	return collect(ctx, r.source, scanRecord, `SELECT `+recordColumns+` FROM records
-		WHERE object = $1 AND (length(id), id) > (length($2), $2) AND deleted IS NULL ORDER BY length(id), id LIMIT $3`,
-		object, after, atMost(limit))
+		WHERE object = $1 AND (id_length, id) > ($2, $3) AND deleted IS NULL ORDER BY id_length, id LIMIT $4`,
+		object, utf8.RuneCountInString(after), after, atMost(limit))
 }
 
 // History returns the versions of a property, newest first.
@@ -108,8 +109,9 @@ func (tx *Tx) Create(ctx context.Context, ref crm.Ref, values map[string]string,
 	if err != nil {
 		return crm.Record{}, err
 	}
-	_, err = tx.exec(ctx, `INSERT INTO records (record, object, id, properties, created, updated, version) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		ref.String(), ref.Object, ref.ID, text, instant{at}, instant{at}, record.Version)
+	_, err = tx.exec(ctx, `INSERT INTO records (record, object, id, id_length, properties, created, updated, version)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		ref.String(), ref.Object, ref.ID, utf8.RuneCountInString(ref.ID), text, instant{at}, instant{at}, record.Version)
 	if err != nil {
 		return crm.Record{}, err
 	}

@@ -64,7 +64,7 @@ func TestOpenSaysWhatToDo(t *testing.T) {
 		"scheme":   {store.Open, "mysql://x", []string{"mysql://x", "write sqlite://PATH"}},
 		"no path":  {store.Open, "sqlite://", []string{"write sqlite://PATH"}},
 		"folder":   {store.Open, "sqlite://" + folder, []string{"this is a folder"}},
-		"nowhere":  {store.Open, "sqlite://" + filepath.Join(folder, "no", "x.db"), []string{"folder " + filepath.Join(folder, "no"), "create it first"}},
+		"nowhere":  {store.Open, "sqlite://" + filepath.Join(folder, "no", "x.db"), []string{"there is no folder " + filepath.Join(folder, "no"), "create it first"}},
 		"text":     {store.Open, "sqlite://" + text, []string{text, "not a database", "give another path"}},
 		"newer":    {store.Open, "sqlite://" + newer, []string{"migration 99", "upgrade this one"}},
 		"existing": {store.OpenExisting, "sqlite://" + missing, []string{"no database at " + missing, "run `millrace push` or `millrace dev` first"}},

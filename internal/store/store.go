@@ -59,7 +59,11 @@ func open(ctx context.Context, url string, create bool) (_ *Store, err error) {
 	}
 	memory := &memory{plans: map[string]*plan.Plan{}}
 	s := &Store{reader: reader{source: connections.read, memory: memory}, connections: connections, url: url}
-	if err := s.migrate.check(ctx, create); err != nil {
+	err = s.write.reach(ctx)
+	if err == nil {
+		err = s.migrate.check(ctx, create)
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil

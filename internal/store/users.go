@@ -26,12 +26,6 @@ func (r reader) User(ctx context.Context, id string) (user crm.User, err error) 
 	return user, err
 }
 
-// Users returns all users in the order of the workspace.
-func (r reader) Users(ctx context.Context) (users []crm.User, err error) {
-	defer wrap(&err, "reading the users")
-	return collect(ctx, r.source, scanUser, `SELECT `+userColumns+` FROM users u ORDER BY u.place`)
-}
-
 // Team returns the members of a team, those with it as primary team first, then in the order of the
 // workspace. Errors: crm.ErrNotFound.
 func (r reader) Team(ctx context.Context, id string) (members []crm.User, err error) {
@@ -45,14 +39,6 @@ func (r reader) Team(ctx context.Context, id string) (members []crm.User, err er
 	}
 	return collect(ctx, r.source, scanUser, `SELECT `+userColumns+` FROM team_members m JOIN users u ON u.id = m.user_id
 		WHERE m.team = $1 ORDER BY m.is_primary DESC, u.place`, id)
-}
-
-// Teams returns the ids of all teams, sorted.
-func (r reader) Teams(ctx context.Context) (teams []string, err error) {
-	defer wrap(&err, "reading the teams")
-	return collect(ctx, r.source, func(row scanner) (team string, err error) {
-		return team, row.Scan(&team)
-	}, `SELECT DISTINCT team FROM team_members ORDER BY team`)
 }
 
 // SetUsers replaces all users and teams; a team that a user names needs no declaration.

@@ -4,13 +4,14 @@ CREATE TABLE records (
     record     TEXT   NOT NULL PRIMARY KEY,
     object     TEXT   NOT NULL,
     id         TEXT   NOT NULL,
+    id_length  BIGINT NOT NULL, -- in characters; orders ids that are numbers
     properties TEXT   NOT NULL, -- JSON object: property → canonical text
     created    BIGINT NOT NULL,
     updated    BIGINT NOT NULL,
     deleted    BIGINT,
     version    BIGINT NOT NULL
 );
-CREATE INDEX records_listed ON records (object, length(id), id);
+CREATE INDEX records_listed ON records (object, id_length, id);
 
 CREATE TABLE record_numbers (
     object TEXT   NOT NULL PRIMARY KEY,
@@ -180,7 +181,8 @@ CREATE TABLE enrollments (
 CREATE UNIQUE INDEX enrollments_numbered ON enrollments (workflow, record, number) WHERE number > 0;
 CREATE INDEX enrollments_of_workflow ON enrollments (workflow, seq);
 CREATE INDEX enrollments_of_record ON enrollments (record, seq);
-CREATE INDEX enrollments_open ON enrollments (workflow, node, seq) WHERE closed IS NULL;
+CREATE INDEX enrollments_open ON enrollments (workflow, seq) WHERE closed IS NULL;
+CREATE INDEX enrollments_standing ON enrollments (workflow, node, seq) WHERE closed IS NULL;
 
 CREATE TABLE outbox (
     seq       INTEGER NOT NULL PRIMARY KEY,
