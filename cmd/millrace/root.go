@@ -29,7 +29,7 @@ type app struct {
 	Now            func() time.Time
 	Kinds          []action.Kind
 
-	output   choice // text or json
+	output   string // text or json
 	database string // --database
 }
 
@@ -124,8 +124,8 @@ the database by --database or MILLRACE_DATABASE. Without them a running
 	root.SetErr(a.Stderr)
 	root.SetUsageTemplate(usageTemplate)
 	root.SetFlagErrorFunc(flagError)
-	a.output = choice{value: outputText, allowed: []string{outputText, outputJSON}}
-	root.PersistentFlags().VarP(&a.output, "output", "o", "form of the result on standard output")
+	a.output = outputText
+	root.PersistentFlags().VarP(&choice{&a.output, []string{outputText, outputJSON}}, "output", "o", "form of the result on standard output")
 	author := &cobra.Group{ID: "author", Title: "Write workflows:"}
 	runs := &cobra.Group{ID: "run", Title: "Run them:"}
 	people := &cobra.Group{ID: "people", Title: "See and move records:"}
@@ -136,7 +136,7 @@ the database by --database or MILLRACE_DATABASE. Without them a running
 			root.AddCommand(command)
 		}
 	}
-	add(author, newKinds(a)) // newSimulate(a)
+	add(author, newKinds(a), newSimulate(a))
 	add(runs)                // newDemo(a)
 	root.AddCommand(newVersion(a))
 	return root
@@ -210,24 +210,24 @@ func didYouMean(wrong string, known []string) string {
 
 // choice is a flag with a few allowed values.
 type choice struct {
-	value   string
+	value   *string
 	allowed []string
 }
 
-func (c *choice) String() string { return c.value }
+func (c *choice) String() string { return *c.value }
 func (c *choice) Type() string   { return strings.Join(c.allowed, "|") }
 
 func (c *choice) Set(value string) error {
 	if !slices.Contains(c.allowed, value) {
 		return fmt.Errorf("write %s%s", strings.Join(c.allowed, " or "), didYouMean(value, c.allowed))
 	}
-	c.value = value
+	*c.value = value
 	return nil
 }
 
 // show writes a result to standard output: value as JSON, or what text writes.
 func (a *app) show(value any, text func(w io.Writer)) error {
-	if a.output.value == outputJSON {
+	if a.output == outputJSON {
 		encoder := json.NewEncoder(a.Stdout)
 		encoder.SetEscapeHTML(false)
 		encoder.SetIndent("", "  ")
