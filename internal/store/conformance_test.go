@@ -545,6 +545,20 @@ var workspace = map[string]func(t *testing.T, s *store.Store){
 		_, err = s.Revision(ctx, "welcome", 4)
 		require.ErrorIs(t, err, crm.ErrNotFound)
 	},
+	"an equal plan keeps its own moves": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		for i, hash := range []string{"h1", "h2", "h1"} {
+			moved := compiled("welcome", hash)
+			moved.Moved = map[string]string{"gone": strconv.Itoa(i)}
+			_, err := s.Publish(ctx, store.Publication{At: noon, Definitions: []plan.Revision{{Plan: moved, InFlight: plan.InFlightPin}}})
+			require.NoError(t, err)
+			latest, _, err := s.LatestRevision(ctx, "welcome")
+			require.NoError(t, err)
+			require.Equal(t, moved.Moved, latest.Plan.Moved)
+			require.Equal(t, i+1, latest.Plan.Revision)
+			require.Equal(t, plan.InFlightPin, latest.InFlight)
+		}
+	},
 	"a plan is found by its hash": func(t *testing.T, s *store.Store) {
 		ctx := t.Context()
 		publish(t, s, "welcome", "h1")

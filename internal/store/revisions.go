@@ -305,8 +305,8 @@ func (r reader) Catalog(ctx context.Context) (catalog *crm.Catalog, err error) {
 const maxPlans = 1000
 
 // PlanByHash returns a published plan with its configs and rules. Plans never change, so they are kept in
-// memory and shared: do not change it. When equal plans were published several times, its Revision is that of
-// any of them. Errors: crm.ErrNotFound.
+// memory and shared: do not change it. When equal plans were published several times, its Workflow, Revision
+// and Moved are those of one of them. Errors: crm.ErrNotFound.
 func (r reader) PlanByHash(ctx context.Context, hash string) (found *plan.Plan, err error) {
 	defer wrap(&err, "reading plan %s", hash)
 	return r.plan(ctx, hash, `SELECT plan FROM revisions WHERE hash = $1 ORDER BY published DESC, number DESC LIMIT 1`, hash)
@@ -350,16 +350,10 @@ func scanRevision(row scanner) (revision plan.Revision, err error) {
 }
 
 // complete gives a revision its plan.
-func (r reader) complete(ctx context.Context, revision *plan.Revision) error {
-	hash := revision.Plan.Hash
-	shared, err := r.plan(ctx, revision.Workflow+" "+hash, `SELECT plan FROM revisions WHERE workflow = $1 AND hash = $2 LIMIT 1`, revision.Workflow, hash)
-	if err != nil {
-		return err
-	}
-	own := *shared
-	own.Revision = revision.Number
-	revision.Plan = &own
-	return nil
+func (r reader) complete(ctx context.Context, revision *plan.Revision) (err error) {
+	key := fmt.Sprintf("%s/%d/%s", revision.Workflow, revision.Number, revision.Plan.Hash)
+	revision.Plan, err = r.plan(ctx, key, `SELECT plan FROM revisions WHERE workflow = $1 AND number = $2`, revision.Workflow, revision.Number)
+	return err
 }
 
 // revision reads the revision that a query finds first.
@@ -375,7 +369,7 @@ func (r reader) revision(ctx context.Context, where string, args ...any) (_ plan
 	return revision, err == nil, err
 }
 
-// Revision returns a revision by its number. Its plan's nodes are shared: do not change them. Errors:
+// Revision returns a revision by its number. Its plan is shared: do not change it. Errors:
 // crm.ErrNotFound.
 func (r reader) Revision(ctx context.Context, workflow string, number int) (revision plan.Revision, err error) {
 	defer wrap(&err, "reading revision %d of %s", number, workflow)

@@ -37,7 +37,7 @@ type Store struct {
 // memory holds what was read from the database and cannot change, or changes with its hash.
 type memory struct {
 	mu      sync.Mutex
-	plans   map[string]*plan.Plan // by hash, and by workflow and hash
+	plans   map[string]*plan.Plan // by hash, and by workflow, number and hash
 	catalog *crm.Catalog
 	hash    string // of catalog as it is stored
 }
