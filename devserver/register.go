@@ -48,10 +48,21 @@ func registerNamespace(ctx context.Context, client workflowservice.WorkflowServi
 		Namespace:                        namespace,
 		WorkflowExecutionRetentionPeriod: durationpb.New(retention),
 	})
-	if errors.As(err, new(*serviceerror.NamespaceAlreadyExists)) {
-		return nil
+	if err != nil && !errors.As(err, new(*serviceerror.NamespaceAlreadyExists)) {
+		return err
 	}
-	return err
+	for {
+		// With weak consistency, the answer is what the server itself goes by.
+		_, err := client.DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: namespace, WeakConsistency: true})
+		if !errors.As(err, new(*serviceerror.NamespaceNotFound)) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 func registerSearchAttributes(ctx context.Context, client operatorservice.OperatorServiceClient, namespace string, wanted map[string]enumspb.IndexedValueType) error {

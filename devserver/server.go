@@ -52,6 +52,12 @@ func serve(ctx context.Context, opts *options, stdout io.Writer) (err error) {
 		}()
 	}
 
+	if opts.ReadyFile != "" {
+		if err := remove(opts.ReadyFile); err != nil {
+			return fmt.Errorf("remove an old ready file: %w", err)
+		}
+		defer func() { err = errors.Join(err, remove(opts.ReadyFile)) }()
+	}
 	addr, err := claimAddresses(opts)
 	if err != nil {
 		return err
@@ -87,9 +93,6 @@ func serve(ctx context.Context, opts *options, stdout io.Writer) (err error) {
 		return err
 	}
 	<-ctx.Done()
-	if opts.ReadyFile != "" {
-		return os.Remove(opts.ReadyFile)
-	}
 	return nil
 }
 
@@ -267,6 +270,8 @@ func dynamicConfig(overrides map[string]any) dynamicconfig.StaticClient {
 		dynamicconfig.WorkflowIdReuseMinimalInterval.Key():               time.Duration(0), // or else a pause at continue-as-new, which time skipping gets wrong
 		dynamicconfig.EnableServerVersionCheck.Key():                     false,
 		dynamicconfig.ForceSearchAttributesCacheRefreshOnRead.Key():      true,
+		dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():           1, // one process has nothing to spread
+		dynamicconfig.MatchingNumTaskqueueWritePartitions.Key():          1,
 		dynamicconfig.MatchingEnableFairness.Key():                       true,
 		dynamicconfig.WorkflowTimeSkippingEnabled.Key():                  true,
 	}
@@ -339,6 +344,14 @@ func announce(opts *options, addr *addresses, store *store, stdout io.Writer) er
 	}
 	if err := writeReadyFile(opts.ReadyFile, r); err != nil {
 		return fmt.Errorf("write the ready file: %w", err)
+	}
+	return nil
+}
+
+// remove removes a file that may not be there.
+func remove(path string) error {
+	if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
 	return nil
 }

@@ -52,19 +52,19 @@ type server struct {
 	Namespace string `json:"namespace"`
 	PID       int    `json:"pid"`
 
-	cmd    *exec.Cmd
-	stdin  io.Closer
-	stdout bytes.Buffer
-	stderr bytes.Buffer
-	exited chan struct{}
+	cmd       *exec.Cmd
+	stdin     io.Closer
+	stdout    bytes.Buffer
+	stderr    bytes.Buffer
+	readyFile string
+	exited    chan struct{}
 }
 
 // start runs a server as a parent process would, and waits until it is ready.
 func start(t *testing.T, args ...string) *server {
 	t.Helper()
-	readyFile := filepath.Join(t.TempDir(), "ready.json")
-	s := &server{exited: make(chan struct{})}
-	args = append([]string{"server", "start-dev", "--port", "0", "--ready-file", readyFile, "--exit-on-stdin-close"}, args...)
+	s := &server{readyFile: filepath.Join(t.TempDir(), "ready.json"), exited: make(chan struct{})}
+	args = append([]string{"server", "start-dev", "--port", "0", "--ready-file", s.readyFile, "--exit-on-stdin-close"}, args...)
 	s.cmd = exec.Command(binary, args...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.stdout, &s.stderr
 	stdin, err := s.cmd.StdinPipe()
@@ -86,7 +86,7 @@ func start(t *testing.T, args ...string) *server {
 	})
 
 	require.Eventually(t, func() bool {
-		text, err := os.ReadFile(readyFile)
+		text, err := os.ReadFile(s.readyFile)
 		return err == nil && json.Unmarshal(text, s) == nil
 	}, 30*time.Second, 20*time.Millisecond, "the ready file never came")
 	return s

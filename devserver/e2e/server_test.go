@@ -106,6 +106,7 @@ func TestEndsWithItsParent(t *testing.T) {
 	require.NoError(t, s.stdin.Close()) // as the kernel does when the parent is killed
 	require.Zero(t, s.wait(t))
 	require.Empty(t, s.stderr.String())
+	require.NoFileExists(t, s.readyFile)
 }
 
 func TestEndsOnSignals(t *testing.T) {

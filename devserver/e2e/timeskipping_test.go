@@ -149,7 +149,8 @@ type runClock struct {
 	workflowID string
 }
 
-// start is when the execution began. It is real time: none was skipped yet.
+// start is when the execution began, provided that it did not continue as new:
+// the server then counts the time skipped before twice in the run's start.
 func (r runClock) start(t *testing.T) time.Time {
 	t.Helper()
 	described, err := r.client.DescribeWorkflowExecution(t.Context(), r.workflowID, "")
@@ -203,9 +204,11 @@ func (r runClock) runOn(t *testing.T) {
 }
 
 // configure replaces the time skipping configuration, which is only ever
-// written as a whole.
+// written as a whole. Each time begins a new count of skips; at the server's
+// own limit of 200, time skipping would end without a word.
 func (r runClock) configure(t *testing.T, config *commonpb.TimeSkippingConfig) {
 	t.Helper()
+	config.MaxSessionSkipCount = 100_000
 	_, err := r.client.WorkflowService().UpdateWorkflowExecutionOptions(t.Context(), &workflowservice.UpdateWorkflowExecutionOptionsRequest{
 		Namespace:                r.namespace,
 		WorkflowExecution:        &commonpb.WorkflowExecution{WorkflowId: r.workflowID},
