@@ -210,10 +210,10 @@ func (s *simulation) play(ctx context.Context) (Simulated, error) {
 	if err := s.env.GetWorkflowResult(&exit); err != nil {
 		return Simulated{}, fmt.Errorf("reading the end of the simulation: %w", err)
 	}
-	steps, err := s.steps(ctx)
+	entries, err := s.books.JournalOf(ctx, s.Workflow, s.ref.String())
 	return Simulated{
 		Exit:  SimulatedExit{Reason: exit.Reason, Node: exit.Node, Detail: exit.Detail},
-		Steps: steps, Effects: append([]Effect{}, s.effects...),
+		Steps: Steps(entries), Effects: append([]Effect{}, s.effects...),
 	}, err
 }
 
@@ -303,15 +303,11 @@ func (s *simulation) provide(crm.Account) (action.Providers, error) {
 	return action.Providers{Mail: outbox, HTTP: outbox, Secret: secret}, nil
 }
 
-// steps reads the journal: one step for each visit, in the order of arrival.
-func (s *simulation) steps(ctx context.Context) ([]Step, error) {
-	entries, err := s.books.JournalOf(ctx, s.Workflow, s.ref.String())
-	if err != nil {
-		return nil, err
-	}
+// Steps reads a journal: one step for each visit, in the order of arrival.
+func Steps(entries []plan.Entry) []Step {
 	steps, byKey := []Step{}, map[string]int{}
 	for _, entry := range entries {
-		if entry.Node == "" || entry.Event == plan.JournalCompleted || entry.Event == plan.JournalUnenrolled || entry.Event == plan.JournalGoalMet {
+		if entry.Node == "" || entry.Key == entry.Enrollment {
 			continue
 		}
 		i, known := byKey[entry.Key]
@@ -327,7 +323,7 @@ func (s *simulation) steps(ctx context.Context) ([]Step, error) {
 			steps[i].Note = strings.TrimPrefix(steps[i].Note+"; "+entry.Detail, "; ")
 		}
 	}
-	return steps, nil
+	return steps
 }
 
 // ParseRecord reads the file of `simulate --record`.

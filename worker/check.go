@@ -73,3 +73,12 @@ func Missing(ctx context.Context, temporal client.Client, namespace string) ([]s
 	slices.Sort(missing)
 	return missing, nil
 }
+
+// AttributeTypes are the search attributes with their types by name, as a server is told at its start.
+func AttributeTypes() map[string]string {
+	types := make(map[string]string, len(Attributes))
+	for name, kind := range Attributes {
+		types[name] = kind.String()
+	}
+	return types
+}
