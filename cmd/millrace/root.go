@@ -136,8 +136,8 @@ the database by --database or MILLRACE_DATABASE. Without them a running
 			root.AddCommand(command)
 		}
 	}
-	add(author, newKinds(a), newSimulate(a))
-	add(runs)                // newDemo(a)
+	add(author, newCheck(a), newPush(a), newSimulate(a), newKinds(a))
+	add(runs, newDemo(a))
 	root.AddCommand(newVersion(a))
 	return root
 }

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/millrace/millrace/internal/definition"
+	"github.com/millrace/millrace/internal/enroll"
+	"github.com/millrace/millrace/internal/store"
+	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/contrib/envconfig"
+	temporallog "go.temporal.io/sdk/log"
+)
+
+// Names within a workspace.
+const (
+	stateFolder  = ".millrace" // what `millrace dev` and a local push keep beside the sources
+	databaseFile = "millrace.db"
+	devFile      = "dev.json"
+	devLock      = "dev.lock" // held by a running `millrace dev`
+)
+
+// dialTime is how long to look for a Temporal server.
+const dialTime = 3 * time.Second
+
+// running is what a running `millrace dev` says about itself in .millrace/dev.json.
+type running struct {
+	Workspace string `json:"workspace"`
+	Address   string `json:"address"`   // of the Temporal server
+	Namespace string `json:"namespace"` // of Temporal
+	UI        string `json:"ui"`        // of Temporal; "" when the server is somebody else's
+	Database  string `json:"database"`
+	PID       int    `json:"pid"`
+}
+
+// databaseFlag adds --database to a command that uses the store.
+func (a *app) databaseFlag(command *cobra.Command) {
+	command.Flags().StringVar(&a.database, "database", "", "`URL` of the database, as sqlite://PATH (default: MILLRACE_DATABASE, else that of the workspace)")
+}
+
+// absolute is a path on the command line as seen from the app's folder.
+func (a *app) absolute(path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(a.Folder, path)
+}
+
+// dev returns the `millrace dev` that runs for a workspace, if one does.
+func dev(folder string) (state running, found bool) {
+	lock := flock.New(filepath.Join(folder, stateFolder, devLock), flock.SetFlag(os.O_RDONLY))
+	free, err := lock.TryRLock()
+	if err != nil || free {
+		_ = lock.Close() // also when there is no such file
+		return running{}, false
+	}
+	content, err := os.ReadFile(filepath.Join(folder, stateFolder, devFile))
+	if err != nil {
+		return running{}, false
+	}
+	return state, json.Unmarshal(content, &state) == nil
+}
+
+// nearestDev returns the `millrace dev` that runs for the workspace around the working directory.
+func (a *app) nearestDev() (running, bool) {
+	folder, found := definition.FindWorkspace(a.Folder)
+	if !found {
+		return running{}, false
+	}
+	return dev(folder)
+}
+
+// databaseURL says which database to use: the one that was named, that of a running `millrace dev`, or that of
+// a workspace folder; "" looks for the workspace around the working directory.
+func (a *app) databaseURL(folder string) (string, error) {
+	for _, named := range []string{a.database, a.Environment.get("MILLRACE_DATABASE")} {
+		if named != "" {
+			return named, nil
+		}
+	}
+	found := folder != ""
+	if !found {
+		folder, found = definition.FindWorkspace(a.Folder)
+	}
+	if !found {
+		return "", fmt.Errorf("no database: run this in a workspace (a folder with %s), or name one with --database or MILLRACE_DATABASE, as in sqlite://millrace.db", definition.WorkspaceFile)
+	}
+	if state, runs := dev(folder); runs {
+		return state.Database, nil
+	}
+	return "sqlite://" + filepath.Join(folder, stateFolder, databaseFile), nil
+}
+
+// withStore runs a command on the database that is there already.
+func (a *app) withStore(ctx context.Context, do func(books *store.Store) error) (err error) {
+	url, err := a.databaseURL("")
+	if err != nil {
+		return err
+	}
+	books, err := store.OpenExisting(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer closing(books, &err)
+	return do(books)
+}
+
+// createStore opens the database of a workspace, brings it up to date and makes it when it is missing; "" is the
+// workspace around the working directory.
+func (a *app) createStore(ctx context.Context, folder string) (*store.Store, error) {
+	url, err := a.databaseURL(folder)
+	if err != nil {
+		return nil, err
+	}
+	if path := strings.TrimPrefix(url, "sqlite://"); filepath.Base(filepath.Dir(path)) == stateFolder {
+		if err := makeStateFolder(filepath.Dir(path)); err != nil {
+			return nil, err
+		}
+	}
+	return store.Open(ctx, url)
+}
+
+// makeStateFolder makes .millrace, which no repository should hold.
+func makeStateFolder(folder string) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return fmt.Errorf("making room for the workspace's state: %w", err)
+	}
+	ignore := filepath.Join(folder, ".gitignore")
+	if _, err := os.Stat(ignore); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.WriteFile(ignore, []byte("*\n"), 0o644); err != nil {
+		return fmt.Errorf("making room for the workspace's state: %w", err)
+	}
+	return nil
+}
+
+// closing closes a store and keeps the first error.
+func closing(books *store.Store, err *error) {
+	if failed := books.Close(); *err == nil {
+		*err = failed
+	}
+}
+
+// temporalOptions are how to reach Temporal: the official variables and profiles, else a running `millrace dev`,
+// else the usual address. named tells whether variables or a profile say it.
+func (a *app) temporalOptions() (options client.Options, named bool, err error) {
+	profile, err := envconfig.LoadClientConfigProfile(envconfig.LoadClientConfigProfileOptions{EnvLookup: a.Environment})
+	if err != nil {
+		return client.Options{}, false, fmt.Errorf("reading the TEMPORAL_* settings: %w", err)
+	}
+	if options, err = profile.ToClientOptions(envconfig.ToClientOptionsRequest{}); err != nil {
+		return client.Options{}, false, fmt.Errorf("reading the TEMPORAL_* settings: %w", err)
+	}
+	named = options.HostPort != ""
+	if state, runs := a.nearestDev(); !named && runs {
+		options.HostPort, options.Namespace = state.Address, state.Namespace
+	}
+	if options.HostPort == "" {
+		options.HostPort = client.DefaultHostPort
+	}
+	if options.Namespace == "" {
+		options.Namespace = client.DefaultNamespace
+	}
+	options.ConnectionOptions.GetSystemInfoTimeout = dialTime
+	options.Logger = a.temporalLog()
+	return options, named, nil
+}
+
+// temporal is a connection to a Temporal server.
+type temporal struct {
+	client.Client
+	Address   string
+	Namespace string
+}
+
+// dial connects to the Temporal server.
+func (a *app) dial(ctx context.Context) (*temporal, error) {
+	options, _, err := a.temporalOptions()
+	if err != nil {
+		return nil, err
+	}
+	return connect(ctx, options)
+}
+
+func connect(ctx context.Context, options client.Options) (*temporal, error) {
+	limited, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	connected, err := client.DialContext(limited, options)
+	if err != nil {
+		return nil, fmt.Errorf("cannot reach a Temporal server at %s (%w): start one with `millrace dev` or set TEMPORAL_ADDRESS", options.HostPort, err)
+	}
+	return &temporal{Client: connected, Address: options.HostPort, Namespace: options.Namespace}, nil
+}
+
+// enrollments connects to the Temporal server for what is done to enrollments.
+func (a *app) enrollments(ctx context.Context, books *store.Store) (_ *enroll.Client, done func(), err error) {
+	server, err := a.dial(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &enroll.Client{Temporal: server, Store: books}, server.Close, nil
+}
+
+// log returns a logger to standard error.
+func (a *app) log(level slog.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: level}))
+}
+
+// temporalLog is what the Temporal SDK writes to: warnings and errors.
+func (a *app) temporalLog() temporallog.Logger {
+	return temporallog.NewStructuredLogger(a.log(slog.LevelWarn))
+}

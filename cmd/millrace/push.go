@@ -1,0 +1,257 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/millrace/millrace/internal/definition"
+	"github.com/millrace/millrace/internal/enroll"
+	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/internal/publish"
+	"github.com/millrace/millrace/internal/schema"
+	"github.com/millrace/millrace/internal/store"
+	"github.com/spf13/cobra"
+)
+
+// pushed is the result of `millrace push`.
+type pushed struct {
+	Diagnostics schema.Diagnostics `json:"diagnostics"` // with errors, nothing was published
+	Workflows   []pushedWorkflow   `json:"workflows"`
+	DryRun      bool               `json:"dry_run"`
+}
+
+// pushedWorkflow is what came of one definition.
+type pushedWorkflow struct {
+	Workflow string `json:"workflow"`
+	Revision int    `json:"revision"`
+	Change   string `json:"change"` // new, revised or unchanged
+	On       bool   `json:"on"`
+	Inside   int    `json:"inside"` // open enrollments
+	Told     int    `json:"told"`   // of these, how many were told of the revision
+}
+
+// Values of pushedWorkflow.Change.
+const (
+	changeNew       = "new"
+	changeRevised   = "revised"
+	changeUnchanged = "unchanged"
+)
+
+// pushing says how to push a workspace.
+type pushing struct {
+	dryRun bool
+	off    bool // workflows that are published for the first time stay off
+}
+
+func newPush(a *app) *cobra.Command {
+	var how pushing
+	command := &cobra.Command{
+		Use:   "push [WORKSPACE]",
+		Short: "Publish what changed in a workspace",
+		Long: `Check a workspace and publish it, all of it or nothing: definitions that changed
+become new revisions, and people inside go on by them. A workflow that is
+published for the first time is on. Without WORKSPACE the one around the working
+directory is pushed.`,
+		Example: "  millrace push examples/trial-nurture --dry-run",
+		Args:    arguments(0, 1),
+		RunE: func(command *cobra.Command, args []string) error {
+			folder, err := a.workspaceArgument(args)
+			if err != nil {
+				return err
+			}
+			return a.push(command.Context(), folder, how)
+		},
+	}
+	a.databaseFlag(command)
+	command.Flags().BoolVar(&how.dryRun, "dry-run", false, "only tell what would be published")
+	command.Flags().BoolVar(&how.off, "off", false, "leave workflows off that are published for the first time")
+	return command
+}
+
+func (a *app) push(ctx context.Context, folder string, how pushing) (err error) {
+	books, err := a.createStore(ctx, folder)
+	if err != nil {
+		return err
+	}
+	defer closing(books, &err)
+	result, sources, err := a.publish(ctx, books, folder, how)
+	if err != nil {
+		return err
+	}
+	if !how.dryRun {
+		a.tellInside(ctx, &result, func() (*enroll.Client, func(), error) { return a.enrollments(ctx, books) })
+	}
+	if a.output == outputText {
+		result.Diagnostics.Print(a.Stderr, sources, a.color(a.Stderr))
+	}
+	if err := a.show(result, result.print); err != nil {
+		return err
+	}
+	if result.Diagnostics.HasErrors() {
+		a.note("nothing was published: %s", tally(result.Diagnostics))
+		return exitFailed
+	}
+	return nil
+}
+
+// print writes one line for each workflow.
+func (p pushed) print(w io.Writer) {
+	for _, one := range p.Workflows {
+		switch {
+		case one.Change == changeUnchanged:
+			fmt.Fprintf(w, "%s: unchanged, revision %d", one.Workflow, one.Revision)
+		case p.DryRun:
+			fmt.Fprintf(w, "%s: would become revision %d", one.Workflow, one.Revision)
+		default:
+			fmt.Fprintf(w, "%s: new revision %d", one.Workflow, one.Revision)
+		}
+		if !one.On {
+			fmt.Fprint(w, ", switched off")
+		}
+		if one.Change == changeRevised && one.Inside > 0 && !p.DryRun {
+			fmt.Fprintf(w, ", %d of %d inside told", one.Told, one.Inside)
+		}
+		fmt.Fprintln(w)
+	}
+}
+
+// errNothing rolls back a publication: a dry run, or one with errors.
+var errNothing = errors.New("nothing is published")
+
+// publish checks a workspace and, when there is no error in it, publishes it. sources are what its diagnostics
+// are about.
+func (a *app) publish(ctx context.Context, books *store.Store, folder string, how pushing) (result pushed, sources map[string][]byte, err error) {
+	checked, err := definition.CheckPath(folder, a.Kinds)
+	if err != nil {
+		return pushed{}, nil, fmt.Errorf("reading the workspace: %w", err)
+	}
+	if checked.File != nil {
+		return pushed{}, nil, usagef("%s is a file: push the folder with %s", folder, definition.WorkspaceFile)
+	}
+	p := publisher{app: a, folder: folder, how: how, Checked: checked, result: pushed{Workflows: []pushedWorkflow{}, DryRun: how.dryRun}}
+	if err := books.Tx(ctx, func(tx *store.Tx) error { return p.publish(ctx, tx) }); err != nil && !errors.Is(err, errNothing) {
+		return pushed{}, nil, err
+	}
+	p.Diagnostics.Sort()
+	if p.Diagnostics.HasErrors() {
+		p.result.Workflows = []pushedWorkflow{}
+	}
+	p.result.Diagnostics = list(p.Diagnostics)
+	return p.result, checked.Sources, nil
+}
+
+// publisher publishes one workspace in a transaction.
+type publisher struct {
+	*app
+	*definition.Checked
+	folder string
+	how    pushing
+	result pushed
+}
+
+func (p *publisher) publish(ctx context.Context, tx *store.Tx) error {
+	latest := map[string]*plan.Plan{}
+	for _, file := range p.Workspace.Definitions {
+		var err error
+		if latest[file.Workflow.Text], err = p.compare(ctx, tx, file); err != nil {
+			return err
+		}
+	}
+	if p.Diagnostics.HasErrors() {
+		return errNothing
+	}
+	publication, problems, err := publish.Workspace(p.Workspace, publish.Options{
+		At: p.Now(), By: p.Environment.get("USER"), Latest: func(workflow string) (*plan.Plan, error) { return latest[workflow], nil },
+	})
+	if err != nil {
+		return err
+	}
+	p.add(problems)
+	for i := range publication.Definitions {
+		definition, one := &publication.Definitions[i], &p.result.Workflows[i]
+		definition.On = !p.how.off
+		if before := latest[definition.Workflow]; before != nil && before.Hash != definition.Plan.Hash {
+			one.Change = changeRevised
+			one.Revision++
+		}
+	}
+	publication.Users, publication.Teams = list(publication.Users), list(publication.Teams) // those who left go
+	if _, err := tx.Publish(ctx, publication); err != nil {
+		return err
+	}
+	if p.how.dryRun || p.Diagnostics.HasErrors() {
+		return errNothing
+	}
+	return nil
+}
+
+// compare notes how a definition's workflow stands in the store, reports what cannot be published over that, and
+// returns the plan of its latest revision, if any.
+func (p *publisher) compare(ctx context.Context, tx *store.Tx, file *definition.File) (*plan.Plan, error) {
+	one := pushedWorkflow{Workflow: file.Workflow.Text, Revision: 1, Change: changeNew, On: !p.how.off}
+	latest, found, err := tx.LatestRevision(ctx, one.Workflow)
+	if err != nil {
+		return nil, err
+	}
+	if found {
+		mode, err := tx.Switch(ctx, one.Workflow)
+		if err != nil {
+			return nil, err
+		}
+		open, err := tx.Enrollments(ctx, store.EnrollmentFilter{Workflow: one.Workflow, OpenOnly: true})
+		if err != nil {
+			return nil, err
+		}
+		one.Revision, one.Change, one.On, one.Inside = latest.Number, changeUnchanged, mode == plan.SwitchOn, len(open)
+		if file.Object.Text != "" && file.Object.Text != latest.Plan.Object {
+			var problems schema.Diagnostics
+			problems.Errorf(file.Object.Pos(), "object-changed", "the workflow was published for the object %s, which cannot be changed", latest.Plan.Object).
+				Hint = "give the new workflow another id"
+			p.add(problems)
+		}
+	}
+	for i := range p.Diagnostics {
+		if problem := &p.Diagnostics[i]; one.On && problem.Code == "placeholder" && problem.File == p.shown(file.Path()) {
+			problem.Severity = schema.Error
+		}
+	}
+	p.result.Workflows = append(p.result.Workflows, one)
+	return latest.Plan, nil
+}
+
+// add adds diagnostics whose files are relative to the workspace.
+func (p *publisher) add(problems schema.Diagnostics) {
+	for _, problem := range problems {
+		source := p.Workspace.Assets[problem.File]
+		problem.File = p.shown(problem.File)
+		p.Sources[problem.File] = source
+		p.Diagnostics = append(p.Diagnostics, problem)
+	}
+}
+
+// shown is a file of the workspace as diagnostics name it.
+func (p *publisher) shown(file string) string {
+	return filepath.Join(p.folder, filepath.FromSlash(file))
+}
+
+// tellInside tells the people inside of revised workflows to go on by the new revision. connect is asked for
+// a client only when there is anybody. What fails is noted: they learn of it after their present wait.
+func (a *app) tellInside(ctx context.Context, result *pushed, connect func() (*enroll.Client, func(), error)) {
+	for i := range result.Workflows {
+		one := &result.Workflows[i]
+		if one.Change != changeRevised || one.Inside == 0 {
+			continue
+		}
+		client, done, err := connect()
+		if err == nil {
+			one.Told, err = client.Published(ctx, one.Workflow)
+			done()
+		}
+		if err != nil {
+			a.note("people inside %s go on by the new revision after their present wait: they could not be told now: %s", one.Workflow, oneLine(err))
+		}
+	}
+}
