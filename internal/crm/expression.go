@@ -117,7 +117,6 @@ type parser struct {
 	depth  int
 	locals []string // names that the template itself defines
 	found  []Token
-	offset []int // of found
 }
 
 // expression reads all of source as one expression.
@@ -146,6 +145,14 @@ func (p *parser) take() token {
 		p.next++
 	}
 	return taken
+}
+
+// takeName takes the next token, which has to be a name.
+func (p *parser) takeName(wanted string) (token, error) {
+	if p.peek().kind != tokenName {
+		return token{}, p.unexpected(wanted)
+	}
+	return p.take(), nil
 }
 
 // accept takes the next token when it is this sign or word.
@@ -185,11 +192,13 @@ func (p *parser) pipeline() (expression, error) {
 	}
 	defer func() { p.depth-- }()
 	result, err := p.binary(0)
-	for err == nil && p.accept("|") {
-		name := p.take()
-		if name.kind != tokenName {
-			p.next = max(p.next-1, 0)
-			return nil, p.unexpected("the name of a filter")
+	if err != nil {
+		return nil, err
+	}
+	for p.accept("|") {
+		name, err := p.takeName("the name of a filter")
+		if err != nil {
+			return nil, err
 		}
 		arguments := []expression{result}
 		if p.accept(":") {
@@ -201,9 +210,11 @@ func (p *parser) pipeline() (expression, error) {
 				arguments = append(arguments, argument)
 			}
 		}
-		result, err = newCall(name, arguments)
+		if result, err = newCall(name, arguments); err != nil {
+			return nil, err
+		}
 	}
-	return result, err
+	return result, nil
 }
 
 // operators by precedence, the loosest first.
@@ -310,10 +321,9 @@ func (p *parser) variable(name token) (expression, error) {
 	for {
 		switch {
 		case p.accept("."):
-			member := p.take()
-			if member.kind != tokenName && member.kind != tokenNumber {
-				p.next = max(p.next-1, 0)
-				return nil, p.unexpected("a name")
+			member, err := p.takeName("a name")
+			if err != nil {
+				return nil, err
 			}
 			result.steps = append(result.steps, step{name: member.text})
 			if known {
@@ -335,8 +345,7 @@ func (p *parser) variable(name token) (expression, error) {
 			result.steps = append(result.steps, step{index: index})
 		default:
 			if !slices.Contains(p.locals, name.text) {
-				p.found = append(p.found, Token{Path: path})
-				p.offset = append(p.offset, name.offset)
+				p.found = append(p.found, Token{Path: path, offset: name.offset})
 			}
 			return result, nil
 		}

@@ -171,6 +171,15 @@ func (f *Filter) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// ReadFilter reads a filter as published plans keep it; no text is no filter.
+func ReadFilter(text json.RawMessage) (*Filter, error) {
+	if len(text) == 0 || string(text) == "null" {
+		return nil, nil
+	}
+	filter := &Filter{}
+	return filter, filter.UnmarshalJSON(text)
+}
+
 // MarshalJSON writes the filter as it was read; null for a missing one.
 func (f Filter) MarshalJSON() ([]byte, error) {
 	if f.source == nil {

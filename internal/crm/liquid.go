@@ -46,10 +46,11 @@ type (
 // chunk is a piece of a template's source.
 type chunk struct {
 	kind   chunkKind
-	text   string // of a tag or output: what stands between the marks
-	offset int    // of text
-	trim   [2]bool
-	name   string // of a tag
+	name   string  // of a tag
+	start  int     // offset of the name, or of text
+	text   string  // what stands between the marks, without the name
+	offset int     // of text
+	trim   [2]bool // white space before, after
 }
 
 type chunkKind int
@@ -93,7 +94,7 @@ func chunksOf(source string) ([]chunk, error) {
 			}
 			closing := pattern.FindStringIndex(source[at:])
 			if closing == nil {
-				return nil, &syntaxError{offset: one.offset, message: fmt.Sprintf("{%% %s %%} has no {%% end%s %%}", one.name, one.name)}
+				return nil, &syntaxError{offset: one.start, message: fmt.Sprintf("{%% %s %%} has no {%% end%s %%}", one.name, one.name)}
 			}
 			if one.name == "raw" {
 				chunks = append(chunks, chunk{kind: chunkText, text: source[at : at+closing[0]], offset: at})
@@ -146,7 +147,7 @@ func mark(source string, start int) (chunk, int, error) {
 		if name == nil {
 			return chunk{}, 0, &syntaxError{offset: one.offset, message: "a tag needs a name, as in {% if … %}"}
 		}
-		one.name = one.text[name[2]:name[3]]
+		one.name, one.start = one.text[name[2]:name[3]], one.offset+name[2]
 		one.text, one.offset = one.text[name[3]:], one.offset+name[3]
 	}
 	return one, start + 2 + length + 2, nil
@@ -204,7 +205,7 @@ func (l *liquid) take() chunk {
 // blocks reads blocks up to one of the closing tags, which it takes and returns.
 func (l *liquid) blocks(opening chunk, closing ...string) ([]block, chunk, error) {
 	if l.depth++; l.depth > maxNesting {
-		return nil, chunk{}, &syntaxError{offset: opening.offset, message: "nested too deep"}
+		return nil, chunk{}, &syntaxError{offset: opening.start, message: "nested too deep"}
 	}
 	defer func() { l.depth-- }()
 	var blocks []block
@@ -217,7 +218,7 @@ func (l *liquid) blocks(opening chunk, closing ...string) ([]block, chunk, error
 			return blocks, one, nil
 		case one.kind == chunkEnd:
 			return nil, one, &syntaxError{
-				offset:  opening.offset,
+				offset:  opening.start,
 				message: fmt.Sprintf("{%% %s %%} has no {%% %s %%}", opening.name, closing[len(closing)-1]),
 			}
 		case one.kind == chunkText:
@@ -250,18 +251,18 @@ func (l *liquid) tag(one chunk) (block, error) {
 		return l.capture(one)
 	case "break", "continue":
 		if l.loops == 0 {
-			return nil, &syntaxError{offset: one.offset, message: fmt.Sprintf("{%% %s %%} stands outside of a loop", one.name)}
+			return nil, &syntaxError{offset: one.start, message: fmt.Sprintf("{%% %s %%} stands outside of a loop", one.name)}
 		}
 		if one.name == "break" {
 			return jump{errBreak}, nil
 		}
 		return jump{errContinue}, nil
 	case "include", "render", "layout":
-		return nil, &syntaxError{offset: one.offset, message: "a template cannot include another"}
+		return nil, &syntaxError{offset: one.start, message: "a template cannot include another"}
 	case "else", "elsif", "when", "endif", "endunless", "endcase", "endfor", "endcapture", "endraw", "endcomment":
-		return nil, &syntaxError{offset: one.offset, message: fmt.Sprintf("{%% %s %%} has nothing to belong to", one.name)}
+		return nil, &syntaxError{offset: one.start, message: fmt.Sprintf("{%% %s %%} has nothing to belong to", one.name)}
 	}
-	return nil, &syntaxError{offset: one.offset, message: fmt.Sprintf("there is no tag %s", one.name)}
+	return nil, &syntaxError{offset: one.start, message: fmt.Sprintf("there is no tag %s", one.name)}
 }
 
 // condition reads if and unless.
@@ -355,10 +356,9 @@ func (l *liquid) loop(opening chunk) (block, error) {
 }
 
 func (l *liquid) loopHead() (result loop, err error) {
-	name := l.parser.take()
-	if name.kind != tokenName {
-		l.next = 0
-		return result, l.unexpected("a name, as in {% for item in list %}")
+	name, err := l.takeName("a name, as in {% for item in list %}")
+	if err != nil {
+		return result, err
 	}
 	result.name = name.text
 	if err := l.expect("in"); err != nil {
@@ -395,10 +395,9 @@ func (l *liquid) assign(opening chunk) (block, error) {
 	if err := l.begin(opening.text, opening.offset); err != nil {
 		return nil, err
 	}
-	name := l.parser.take()
-	if name.kind != tokenName {
-		l.next = 0
-		return nil, l.unexpected("a name, as in {% assign total = 3 %}")
+	name, err := l.takeName("a name, as in {% assign total = 3 %}")
+	if err != nil {
+		return nil, err
 	}
 	if err := l.expect("="); err != nil {
 		return nil, err
@@ -414,7 +413,7 @@ func (l *liquid) assign(opening chunk) (block, error) {
 func (l *liquid) capture(opening chunk) (block, error) {
 	name := strings.Trim(strings.TrimSpace(opening.text), `"'`)
 	if !propertyName.MatchString(name) {
-		return nil, &syntaxError{offset: opening.offset, message: "capture needs a name, as in {% capture greeting %}"}
+		return nil, &syntaxError{offset: opening.start, message: "capture needs a name, as in {% capture greeting %}"}
 	}
 	body, _, err := l.blocks(opening, "endcapture")
 	l.define(name)

@@ -24,10 +24,19 @@ type Template struct {
 type Token struct {
 	Path []string // contact, first_name
 	Pos  schema.Pos
+
+	offset int // in the source
 }
 
 // String writes the token with dots.
 func (t Token) String() string { return strings.Join(t.Path, ".") }
+
+// place gives tokens their positions in the scalar that holds the source.
+func place(tokens []Token, node *schema.Node) {
+	for i, token := range tokens {
+		tokens[i].Pos = node.PosAt(token.offset)
+	}
+}
 
 // Warning says that a token without a default was empty (semantics §1.5).
 type Warning struct {
@@ -51,9 +60,6 @@ func ParseTemplate(source string) (Template, error) {
 		return template, err
 	}
 	template.tokens = reader.found
-	for i := range template.tokens {
-		template.tokens[i].Pos.Column = reader.offset[i] // until the place of the text is known
-	}
 	return template, nil
 }
 
@@ -65,9 +71,7 @@ func (t *Template) UnmarshalNode(node *schema.Node, d *schema.Diagnostics) {
 	}
 	template, err := ParseTemplate(node.Value)
 	template.pos = node.Pos
-	for i, token := range template.tokens {
-		template.tokens[i].Pos = node.PosAt(token.Pos.Column)
-	}
+	place(template.tokens, node)
 	reportSyntax(err, node, d)
 	*t = template
 }

@@ -85,14 +85,11 @@ func formatPattern(pattern string, t time.Time) (string, error) {
 	var out strings.Builder
 	for rest := pattern; rest != ""; {
 		if rest[0] == '\'' {
-			quoted, after, closed := strings.Cut(rest[1:], "'")
+			text, after, closed := quotedText(rest[1:])
 			if !closed {
 				return "", invalidf("the pattern %q has no closing quote", clip(pattern))
 			}
-			if quoted == "" {
-				quoted = "'"
-			}
-			out.WriteString(quoted)
+			out.WriteString(text)
 			rest = after
 			continue
 		}
@@ -111,6 +108,20 @@ func formatPattern(pattern string, t time.Time) (string, error) {
 		rest = rest[length:]
 	}
 	return out.String(), nil
+}
+
+// quotedText reads text up to its closing quote; two quotes in a row stand for one, also on their own.
+func quotedText(source string) (text, rest string, closed bool) {
+	text, rest, closed = strings.Cut(source, "'")
+	if text == "" {
+		return "'", rest, closed
+	}
+	for strings.HasPrefix(rest, "'") {
+		var more string
+		more, rest, closed = strings.Cut(rest[1:], "'")
+		text += "'" + more
+	}
+	return text, rest, closed
 }
 
 // patternField writes the field that a letter stands for, repeated as often as the pattern repeats it.
