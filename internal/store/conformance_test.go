@@ -975,7 +975,7 @@ var badInput = map[string]func(t *testing.T, s *store.Store){
 	"any legible text comes back unchanged": func(t *testing.T, s *store.Store) {
 		ctx := t.Context()
 		add(t, s, ann)
-		for _, text := range []string{"🧨 émoji 👩‍👩‍👧", "مرحبا ‏שלום", "'; DROP TABLE records; --", "$1 ? %s \\ \" \x01\u2028", strings.Repeat("é", 65_000)} {
+		for _, text := range []string{"🧨 émoji 👩‍👩‍👧", "مرحبا \u200fשלום", "'; DROP TABLE records; --", "$1 ? %s \\ \" \x01\u2028", strings.Repeat("é", 65_000)} {
 			require.NoError(t, s.Update(ctx, ann, map[string]string{"message": text}, noon, text))
 			got, err := s.Get(ctx, ann)
 			require.NoError(t, err)

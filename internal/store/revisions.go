@@ -2,40 +2,14 @@ package store
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/plan"
 )
-
-// Publication is what a workspace publishes at once. What is nil stays as it is in the store.
-type Publication struct {
-	At      time.Time
-	By      string
-	Assets  map[string][]byte // the workspace's files by path; one that is missing is removed
-	Account json.RawMessage   // crm.Account
-	Catalog *crm.Catalog
-	Users   []crm.User
-	Teams   []string
-	Lists   []string // static lists that are declared; others stay
-	// Definitions give Plan, Source, InFlight ("" = follow) and On, which sets the switch of a workflow that
-	// is published for the first time; later it is the operator's (SetSwitch).
-	Definitions []plan.Revision
-}
-
-// Published is what came of a publication.
-type Published struct {
-	Revisions []plan.Revision `json:"revisions"` // the new ones
-	Unchanged []string        `json:"unchanged"` // workflows whose newest revision has the same plan
-}
 
 // Overview is a published workflow at a glance.
 type Overview struct {
@@ -43,133 +17,6 @@ type Overview struct {
 	Switch    string    `json:"switch"`
 	Revision  int       `json:"revision"` // the newest
 	Published time.Time `json:"published"`
-}
-
-const (
-	settingAccount = "account"
-	settingCatalog = "catalog"
-)
-
-// Publish writes a publication, all of it or nothing. Errors: crm.ErrInvalid.
-func (tx *Tx) Publish(ctx context.Context, p Publication) (published Published, err error) {
-	defer wrap(&err, "publishing")
-	if p.At.IsZero() {
-		return Published{}, fmt.Errorf("%w: a publication needs a time", crm.ErrInvalid)
-	}
-	if p.Assets != nil {
-		if err := tx.setAssets(ctx, p.Assets, p.At); err != nil {
-			return Published{}, err
-		}
-	}
-	if p.Account != nil {
-		if err := tx.setSetting(ctx, settingAccount, p.Account); err != nil {
-			return Published{}, err
-		}
-	}
-	if p.Catalog != nil {
-		if err := tx.setSetting(ctx, settingCatalog, listed(p.Catalog)); err != nil {
-			return Published{}, err
-		}
-	}
-	if p.Users != nil || p.Teams != nil {
-		if err := tx.SetUsers(ctx, p.Users, p.Teams); err != nil {
-			return Published{}, err
-		}
-	}
-	for _, list := range p.Lists {
-		if err := tx.declareList(ctx, list); err != nil {
-			return Published{}, err
-		}
-	}
-	for _, definition := range p.Definitions {
-		definition.Published, definition.By = stored(p.At), p.By
-		revision, isNew, err := tx.addRevision(ctx, definition)
-		switch {
-		case err != nil:
-			return Published{}, err
-		case isNew:
-			published.Revisions = append(published.Revisions, revision)
-		default:
-			published.Unchanged = append(published.Unchanged, revision.Workflow)
-		}
-	}
-	return published, nil
-}
-
-// setAssets makes files the current version of the workspace; earlier versions stay.
-func (tx *Tx) setAssets(ctx context.Context, files map[string][]byte, at time.Time) error {
-	current, err := tx.assets(ctx)
-	if err != nil {
-		return err
-	}
-	for _, path := range slices.Sorted(maps.Keys(files)) {
-		hash := digest(files[path])
-		if current[path] == hash {
-			continue
-		}
-		if err := tx.addBlob(ctx, hash, files[path]); err != nil {
-			return err
-		}
-		if err := tx.addAsset(ctx, path, sql.NullString{String: hash, Valid: true}, at); err != nil {
-			return err
-		}
-	}
-	for _, path := range slices.Sorted(maps.Keys(current)) {
-		if _, kept := files[path]; kept {
-			continue
-		}
-		if err := tx.addAsset(ctx, path, sql.NullString{}, at); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (tx *Tx) addBlob(ctx context.Context, hash string, content []byte) error {
-	if content == nil {
-		content = []byte{} // nil is NULL
-	}
-	_, err := tx.exec(ctx, `INSERT INTO blobs (hash, content) VALUES ($1, $2) ON CONFLICT DO NOTHING`, hash, content)
-	return err
-}
-
-func (tx *Tx) addAsset(ctx context.Context, path string, hash sql.NullString, at time.Time) error {
-	if err := checkNames(path); err != nil {
-		return err
-	}
-	_, err := tx.exec(ctx, `INSERT INTO assets (path, hash, published) VALUES ($1, $2, $3)`, path, hash, instant{at})
-	return err
-}
-
-func digest(content []byte) string {
-	sum := sha256.Sum256(content)
-	return hex.EncodeToString(sum[:])
-}
-
-// objects is a catalog as it is stored.
-type objects struct {
-	Open    bool         `json:"open,omitempty"`
-	Objects []crm.Object `json:"objects"`
-}
-
-func listed(catalog *crm.Catalog) objects {
-	list := objects{Open: catalog.Open}
-	for _, name := range catalog.Objects() {
-		object, _ := catalog.Object(name)
-		list.Objects = append(list.Objects, object)
-	}
-	return list
-}
-
-func (tx *Tx) setSetting(ctx context.Context, name string, value any) error {
-	content, err := encode(value)
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	_, err = tx.exec(ctx, `INSERT INTO settings (name, hash, content) VALUES ($1, $2, $3)
-		ON CONFLICT (name) DO UPDATE SET hash = excluded.hash, content = excluded.content`,
-		name, digest([]byte(content)), content)
-	return err
 }
 
 // addRevision adds a revision unless the newest one has the same plan.
@@ -219,86 +66,6 @@ func (tx *Tx) switchFirst(ctx context.Context, workflow string, on bool) (bool, 
 	}
 	mode, err = tx.Switch(ctx, workflow)
 	return mode == plan.SwitchOn, err
-}
-
-// Publish is Tx.Publish in a transaction of its own.
-func (s *Store) Publish(ctx context.Context, p Publication) (published Published, err error) {
-	err = s.Tx(ctx, func(tx *Tx) error { published, err = tx.Publish(ctx, p); return err })
-	return published, err
-}
-
-// Asset returns the current version of a workspace file.
-func (r reader) Asset(ctx context.Context, path string) (content []byte, found bool, err error) {
-	defer wrap(&err, "reading %s", path)
-	err = r.source.row(ctx, `SELECT b.content FROM blobs b
-		WHERE b.hash = (SELECT a.hash FROM assets a WHERE a.path = $1 ORDER BY a.seq DESC LIMIT 1)`, path).Scan(&content)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, false, nil
-	}
-	return content, err == nil, err
-}
-
-// Assets returns the SHA-256 hashes of the workspace's files by path.
-func (r reader) Assets(ctx context.Context) (hashes map[string]string, err error) {
-	defer wrap(&err, "listing the workspace's files")
-	return r.assets(ctx)
-}
-
-func (r reader) assets(ctx context.Context) (map[string]string, error) {
-	type asset struct{ path, hash string }
-	assets, err := collect(ctx, r.source, func(row scanner) (a asset, err error) {
-		return a, row.Scan(&a.path, &a.hash)
-	}, `SELECT path, hash FROM assets WHERE seq IN (SELECT MAX(seq) FROM assets GROUP BY path) AND hash IS NOT NULL`)
-	hashes := make(map[string]string, len(assets))
-	for _, asset := range assets {
-		hashes[asset.path] = asset.hash
-	}
-	return hashes, err
-}
-
-// Account returns the account's settings: crm.Account as JSON, {} before the first publication.
-func (r reader) Account(ctx context.Context) (account json.RawMessage, err error) {
-	defer wrap(&err, "reading the account's settings")
-	var content string
-	err = r.source.row(ctx, `SELECT content FROM settings WHERE name = $1`, settingAccount).Scan(&content)
-	if errors.Is(err, sql.ErrNoRows) {
-		return json.RawMessage("{}"), nil
-	}
-	return json.RawMessage(content), err
-}
-
-// Catalog returns the object types and properties that are declared; before the first publication the
-// built-in ones, open to others. It is shared: do not change it.
-func (r reader) Catalog(ctx context.Context) (catalog *crm.Catalog, err error) {
-	defer wrap(&err, "reading the catalog")
-	var hash string
-	err = r.source.row(ctx, `SELECT hash FROM settings WHERE name = $1`, settingCatalog).Scan(&hash)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return nil, err
-	}
-	r.memory.mu.Lock()
-	catalog = r.memory.catalog
-	known := catalog != nil && r.memory.hash == hash
-	r.memory.mu.Unlock()
-	if known {
-		return catalog, nil
-	}
-	if hash == "" {
-		catalog = crm.Builtin()
-		catalog.Open = true
-	} else {
-		var list objects
-		err := r.source.row(ctx, `SELECT hash, content FROM settings WHERE name = $1`, settingCatalog).Scan(&hash, document[objects]{&list})
-		if err != nil {
-			return nil, err
-		}
-		catalog = crm.NewCatalog(list.Objects...)
-		catalog.Open = list.Open
-	}
-	r.memory.mu.Lock()
-	defer r.memory.mu.Unlock()
-	r.memory.catalog, r.memory.hash = catalog, hash
-	return catalog, nil
 }
 
 // maxPlans bounds how many plans are kept in memory.

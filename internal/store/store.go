@@ -69,7 +69,7 @@ func open(ctx context.Context, url string, create bool) (_ *Store, err error) {
 	return s, nil
 }
 
-// Close closes the database. Transactions that are running finish first.
+// Close closes the database. Whatever uses it has to be stopped before.
 func (s *Store) Close() (err error) {
 	defer wrap(&err, "closing database %s", s.url)
 	return errors.Join(s.read.db.Close(), s.write.db.Close(), s.remove())
