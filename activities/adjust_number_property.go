@@ -47,6 +47,11 @@ Unconfirmed, and so our design: an empty property counts as 0.`,
 	},
 })
 
+// Properties returns the property that the action writes.
+func (c adjustNumberPropertyConfig) Properties() []crm.PropertyUse {
+	return []crm.PropertyUse{{Name: c.Property.Text, Operator: writes, Pos: c.Property.Pos()}}
+}
+
 // checkNumber reports a literal that is no number.
 func checkNumber(key string, value crm.Value, problems *schema.Diagnostics) {
 	literal, known := value.Literal()

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 
 	"github.com/millrace/millrace/internal/action"
 	"github.com/millrace/millrace/internal/crm"
@@ -42,9 +43,13 @@ events look at the whole past, unlike delay_until_event.`,
 	},
 	Run: func(ctx context.Context, env *action.Env, call plan.Call, cfg branchAndOrConfig) (plan.Outcome, error) {
 		for _, branch := range cfg.Branches {
-			if matched, err := env.Match(ctx, branch.When); err != nil {
+			matched, err := env.Match(ctx, branch.When)
+			switch {
+			case errors.Is(err, crm.ErrInvalid):
+				env.Warn("branch %s: %v", branch.Name.text, err)
+			case err != nil:
 				return plan.Outcome{}, err
-			} else if matched {
+			case matched:
 				return plan.Outcome{Port: branch.Name.text}, nil
 			}
 		}

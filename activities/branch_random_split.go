@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/millrace/millrace/internal/action"
@@ -60,7 +61,7 @@ Unconfirmed, and so our design: stickiness, and that the spread is by chance and
 		}
 	},
 	Run: func(_ context.Context, env *action.Env, call plan.Call, cfg branchRandomSplitConfig) (plan.Outcome, error) {
-		subject := strings.Join([]string{call.Workflow(), call.Node, env.Record().String()}, "\x00")
+		subject := strings.Join([]string{call.Workflow(), call.Node, env.Record().String(), strconv.FormatInt(env.Seed(), 10)}, "\x00")
 		if cfg.Sticky == "visit" {
 			subject += "\x00" + call.Key()
 		}

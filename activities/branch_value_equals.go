@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/millrace/millrace/internal/action"
@@ -58,6 +59,10 @@ the port ` + "`default`" + `. Several options of a multiple-choice property are 
 	},
 	Run: func(ctx context.Context, env *action.Env, call plan.Call, cfg branchValueEqualsConfig) (plan.Outcome, error) {
 		value, err := env.Value(ctx, cfg.Value)
+		if errors.Is(err, crm.ErrInvalid) {
+			env.Warn("%v", err)
+			return plan.Outcome{Port: portDefault}, nil
+		}
 		if err != nil {
 			return plan.Outcome{}, err
 		}

@@ -65,15 +65,15 @@ that involve options, and skipping.`,
 	},
 })
 
-// Properties returns the properties that the action writes and reads.
+// writes is the operator of a crm.PropertyUse that changes the property.
+const writes = "write"
+
+// Properties returns the properties that the action writes and copies.
 func (c editRecordConfig) Properties() []crm.PropertyUse {
-	uses := c.On.Properties()
-	for _, list := range []struct {
-		operator string
-		assignments
-	}{{"set", c.Set}, {"append", c.Append}, {"remove", c.Remove}, {"increment", c.Increment}} {
-		for _, one := range list.assignments {
-			use := crm.PropertyUse{Object: c.On.Associated.Text, Name: one.Property.Text, Operator: list.operator, Pos: one.Property.Pos()}
+	var uses []crm.PropertyUse
+	for _, list := range []assignments{c.Set, c.Append, c.Remove, c.Increment} {
+		for _, one := range list {
+			use := crm.PropertyUse{Object: c.On.Associated.Text, Name: one.Property.Text, Operator: writes, Pos: one.Property.Pos()}
 			if literal, known := one.Value.Literal(); known {
 				use.Operands = []string{crm.Text(literal)}
 			}
@@ -82,11 +82,11 @@ func (c editRecordConfig) Properties() []crm.PropertyUse {
 	}
 	for _, one := range c.Copy {
 		uses = append(uses,
-			crm.PropertyUse{Object: c.On.Associated.Text, Name: one.To.Text, Operator: "set", Pos: one.To.Pos()},
-			crm.PropertyUse{Name: one.From.Text, Operator: "copy", Pos: one.From.Pos()})
+			crm.PropertyUse{Object: c.On.Associated.Text, Name: one.To.Text, Operator: writes, Pos: one.To.Pos()},
+			crm.PropertyUse{Name: one.From.Text, Pos: one.From.Pos()})
 	}
 	for _, name := range c.Clear {
-		uses = append(uses, crm.PropertyUse{Object: c.On.Associated.Text, Name: name.Text, Operator: "clear", Pos: name.Pos()})
+		uses = append(uses, crm.PropertyUse{Object: c.On.Associated.Text, Name: name.Text, Operator: writes, Pos: name.Pos()})
 	}
 	return uses
 }
@@ -200,7 +200,7 @@ type edit struct {
 func (c editRecordConfig) resolve(ctx context.Context, env *action.Env) (edit, error) {
 	object := c.On.Object(env.Record().Object)
 	for _, use := range c.Properties() {
-		if use.Operator == "copy" || use.Operator == "sort" {
+		if use.Operator != writes {
 			continue
 		}
 		if err := writable(env.Catalog, object, use.Name); err != nil {

@@ -143,7 +143,7 @@ func markdown(body string) (string, error) {
 var (
 	invisible = regexp.MustCompile(`(?is)<(head|style|script)\b.*?</(head|style|script)>|<!--.*?-->|<!doctype[^>]*>`)
 	link      = regexp.MustCompile(`(?is)<a\b[^>]*?\bhref="([^"]*)"[^>]*>(.*?)</a>`)
-	lineEnd   = regexp.MustCompile(`(?i)<br\s*/?>|</(li|tr|div)>`)
+	lineEnd   = regexp.MustCompile(`(?i)<br\s*/?>|</(tr|div)>`)
 	paragraph = regexp.MustCompile(`(?i)</(p|h[1-6]|ul|ol|table|blockquote|pre)>`)
 	item      = regexp.MustCompile(`(?i)<li[^>]*>`)
 	tag       = regexp.MustCompile(`(?s)<[^>]*>`)
@@ -162,7 +162,7 @@ func plainText(document string) string {
 		}
 		return parts[2] + " (" + parts[1] + ")"
 	})
-	text = item.ReplaceAllString(lineEnd.ReplaceAllString(text, "\n"), "- ")
+	text = item.ReplaceAllString(lineEnd.ReplaceAllString(text, "\n"), "\n- ")
 	text = paragraph.ReplaceAllString(text, "\n\n")
 	text = manyLines.ReplaceAllString(tag.ReplaceAllString(text, ""), "\n\n")
 	lines := strings.Split(text, "\n")

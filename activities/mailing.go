@@ -57,7 +57,11 @@ func (m *mailing) outcome(call plan.Call) (plan.Outcome, error) {
 		if m.sent == 0 && i == 0 {
 			continue // is the action's own failure
 		}
-		m.env.Warn("%s: %v", one.who, one.err)
+		event := plan.JournalWarning
+		if action.IsUnknown(one.err) {
+			event = plan.JournalUnknown
+		}
+		m.env.Note(event, "%s: %v", one.who, one.err)
 	}
 	if m.sent == 0 && len(m.failed) > 0 {
 		return plan.Outcome{}, m.failed[0].err

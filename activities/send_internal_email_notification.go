@@ -99,6 +99,9 @@ func (c sendInternalEmailNotificationConfig) audience(ctx context.Context, env *
 				primary = append(primary, member)
 			}
 		}
+		if err == nil && len(primary) == 0 {
+			env.Warn("team %s has no primary member", team.Text)
+		}
 		if found, err = known(env, found, "team", team.Text, primary, err); err != nil {
 			return nil, err
 		}

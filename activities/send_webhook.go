@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,13 +25,13 @@ type sendWebhookConfig struct {
 	Method  string                   `json:"method" doc:"HTTP method." enum:"POST,GET,PUT,PATCH,DELETE" default:"POST"`
 	Query   map[string]crm.Value     `json:"query,omitempty" doc:"Query parameters to add to the URL."`
 	Body    webhookBody              `json:"body" doc:"all = the record with all its properties; or a mapping of what to send. GET and DELETE send none." default:"all"`
-	Auth    webhookAuth              `json:"auth,omitzero" doc:"How the receiver knows the request."`
-	Outputs map[string]webhookOutput `json:"outputs,omitempty" doc:"Values to take from a JSON answer, for later tokens."`
+	Auth    *webhookAuth             `json:"auth,omitempty" doc:"How the receiver knows the request."`
+	Answers map[string]webhookOutput `json:"outputs,omitempty" doc:"Values to take from a JSON answer, for later tokens."`
 }
 
 type webhookAuth struct {
-	Key       webhookKey `json:"key,omitzero" doc:"A secret under a name."`
-	Signature crm.Secret `json:"signature,omitzero" doc:"Secret with which the request is signed as HubSpot does, in versions 2 and 3."`
+	Key       *webhookKey `json:"key,omitempty" doc:"A secret under a name."`
+	Signature crm.Secret  `json:"signature,omitzero" doc:"Secret with which the request is signed as HubSpot does, in versions 2 and 3."`
 }
 
 type webhookKey struct {
@@ -81,7 +83,7 @@ the body and of the outputs.`,
 		if err := answered(response, env.Now()); err != nil {
 			return plan.Outcome{}, err
 		}
-		output, err := cfg.outputs(env, response)
+		output, err := cfg.answers(env, response)
 		return plan.Outcome{Output: output}, err
 	},
 })
@@ -94,7 +96,7 @@ func checkSendWebhook(cfg sendWebhookConfig, at schema.Pos, problems *schema.Dia
 	if cfg.Body.fields != nil && !cfg.hasBody() {
 		problems.Errorf(at, "wrong-value", "body: %s sends none, use query", cfg.Method)
 	}
-	if cfg.Auth.Key.Name != "" && !cfg.Auth.Signature.IsZero() {
+	if cfg.Auth != nil && (cfg.Auth.Key == nil) == cfg.Auth.Signature.IsZero() {
 		problems.Errorf(at, "wrong-value", "auth: either key or signature")
 	}
 }
@@ -116,27 +118,32 @@ func (c sendWebhookConfig) request(ctx context.Context, env *action.Env) (provid
 		}
 		request.Header.Set("Content-Type", "application/json")
 	}
-	if !c.Auth.Signature.IsZero() {
-		secret, err := env.Secret(c.Auth.Signature.String())
-		if err != nil {
-			return provider.Request{}, err
-		}
-		for name, values := range provider.Sign(secret, c.Method, target, request.Body, env.Now()) {
+	if c.Auth == nil {
+		return request, nil
+	}
+	return request, c.Auth.sign(env, &request)
+}
+
+// sign adds what the receiver knows the request by.
+func (a webhookAuth) sign(env *action.Env, request *provider.Request) error {
+	reference := a.Signature
+	if a.Key != nil {
+		reference = a.Key.Secret
+	}
+	secret, err := env.Secret(reference.String())
+	switch {
+	case err != nil:
+		return err
+	case a.Key == nil:
+		for name, values := range provider.Sign(secret, request.Method, request.URL, request.Body, env.Now()) {
 			request.Header[name] = values
 		}
+	case a.Key.In == "query":
+		request.Secret = url.Values{a.Key.Name: {secret}}
+	default:
+		request.Header.Set(a.Key.Name, secret)
 	}
-	if key := c.Auth.Key; key.Name != "" {
-		secret, err := env.Secret(key.Secret.String())
-		if err != nil {
-			return provider.Request{}, err
-		}
-		if key.In == "query" {
-			request.Secret = url.Values{key.Name: {secret}}
-		} else {
-			request.Header.Set(key.Name, secret)
-		}
-	}
-	return request, nil
+	return nil
 }
 
 // target is the URL with its query.
@@ -246,28 +253,39 @@ func retryAfter(header string, now time.Time) (time.Duration, bool) {
 	return 0, false
 }
 
-// outputs takes the declared values out of the answer. One that is missing or of another type is left
+// Outputs returns the outputs that the config declares beside those of the kind.
+func (c sendWebhookConfig) Outputs() []action.Output {
+	var outputs []action.Output
+	for _, name := range slices.Sorted(maps.Keys(c.Answers)) {
+		outputs = append(outputs, action.Output{Name: name, Type: string(c.Answers[name].Type)})
+	}
+	return outputs
+}
+
+// answers takes the declared outputs out of the answer. One that is missing or of another type is left
 // out, with a word in the journal.
-func (c sendWebhookConfig) outputs(env *action.Env, response provider.Response) (json.RawMessage, error) {
+func (c sendWebhookConfig) answers(env *action.Env, response provider.Response) (json.RawMessage, error) {
 	values := map[string]any{"status": response.Status}
 	var answer any
-	if len(c.Outputs) > 0 {
+	if len(c.Answers) > 0 {
 		decoder := json.NewDecoder(bytes.NewReader(response.Body))
 		decoder.UseNumber()
 		if err := decoder.Decode(&answer); err != nil {
 			env.Warn("the answer is not JSON: no outputs")
+			return json.Marshal(values)
 		}
 	}
-	for name, output := range c.Outputs {
-		property := crm.Property{Name: name, Type: output.Type, Multiple: true}
-		text, err := property.Canonical(at(answer, output.Path))
+	for _, output := range c.Outputs() {
+		path := c.Answers[output.Name].Path
+		property := crm.Property{Name: output.Name, Type: crm.PropertyType(output.Type), Multiple: true}
+		text, err := property.Canonical(at(answer, path))
 		switch {
 		case err != nil:
-			env.Warn("output %s: %v", name, err)
+			env.Warn("output: %v", err)
 		case text == "":
-			env.Warn("output %s: the answer has nothing at %s", name, output.Path)
+			env.Warn("output %s: the answer has nothing at %s", output.Name, path)
 		default:
-			values[name] = property.Value(text)
+			values[output.Name] = property.Value(text)
 		}
 	}
 	return json.Marshal(values)

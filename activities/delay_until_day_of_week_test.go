@@ -1,0 +1,42 @@
+package activities
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestDelayUntilDayOfWeek(t *testing.T) {
+	t.Parallel()
+	day := 24 * time.Hour
+	tests := []struct {
+		name, config string
+		from         time.Time
+		want         time.Duration // after from
+	}{
+		{"Monday and Thursday, on a Tuesday", `{days: [mon, thursday], time: "09:00"}`, monday.Add(day), 2 * day},
+		{"the same day before the time", `{days: [mon], time: "10:00"}`, monday, time.Hour},
+		{"the same day after the time", `{days: [mon], time: "08:00"}`, monday, 7*day - time.Hour},
+		{"without a time, when the day begins", `{days: [tue]}`, monday, 15 * time.Hour},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			outcome := newBench(t, "delay_until_day_of_week: "+test.config).ok(arrived(test.from))
+			require.Equal(t, test.from.Add(test.want), outcome.Until.UTC())
+		})
+	}
+}
+
+func TestDelayUntilDayOfWeekLeavesNow(t *testing.T) {
+	t.Parallel()
+	require.False(t, newBench(t, `delay_until_day_of_week: {days: [mon], time: "09:00"}`).ok(arrived(monday.Add(30*time.Second))).Waits(), "within the minute")
+	require.False(t, newBench(t, `delay_until_day_of_week: {days: [mon]}`).ok().Waits(), "on the day")
+}
+
+func TestDelayUntilDayOfWeekCheck(t *testing.T) {
+	t.Parallel()
+	requireProblems(t, "delay_until_day_of_week: {days: []}", "out-of-range")
+	requireProblems(t, "delay_until_day_of_week: {days: [mo]}", "wrong-value")
+}

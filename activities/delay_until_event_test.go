@@ -1,0 +1,137 @@
+package activities
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/internal/plan"
+)
+
+func (b *bench) happened(event plan.Event) {
+	b.t.Helper()
+	event.Record = ada.String()
+	_, _, err := b.store.AddEvent(b.t.Context(), event)
+	require.NoError(b.t, err)
+}
+
+func woken(event plan.Event) func(*plan.Call) {
+	return func(call *plan.Call) {
+		call.Event = &event
+		if event.At.After(call.Now) {
+			call.Now = event.At
+		}
+	}
+}
+
+func due(now time.Time) func(*plan.Call) {
+	return func(call *plan.Call) { call.Now, call.Due = now, true }
+}
+
+func viewed(at time.Time, url string) plan.Event {
+	return plan.Event{Type: "page_viewed", At: at, Properties: map[string]any{"url": url}}
+}
+
+const waitForPrice = "delay_until_event: {event: page_viewed, where: {property: url, is: /price}, max_wait: 3d}"
+
+func TestDelayUntilEventWaits(t *testing.T) {
+	t.Parallel()
+	outcome := newBench(t, waitForPrice).ok()
+	require.Equal(t, "page_viewed", outcome.Event)
+	require.Equal(t, monday, outcome.Since.UTC())
+	require.Equal(t, monday.Add(72*time.Hour), outcome.Until.UTC())
+	require.Equal(t, "timeout", outcome.Port)
+
+	forEver := newBench(t, "delay_until_event: {event: page_viewed}").ok()
+	require.Zero(t, forEver.Until)
+}
+
+func TestDelayUntilEventThatWakes(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, waitForPrice)
+	outcome := b.ok(woken(viewed(monday.Add(time.Hour), "/price")))
+	require.Equal(t, "event", outcome.Port)
+	require.JSONEq(t, `{"hs_event_criteria_met":true,"matched_event":{"url":"/price"}}`, string(outcome.Output))
+
+	for name, event := range map[string]plan.Event{
+		"another page":           viewed(monday.Add(time.Hour), "/home"),
+		"another type":           {Type: "form_submitted", At: monday.Add(time.Hour), Properties: map[string]any{"url": "/price"}},
+		"before arrival":         viewed(monday.Add(-time.Millisecond), "/price"),
+		"after the longest wait": viewed(monday.Add(73*time.Hour), "/price"),
+	} {
+		outcome := b.ok(woken(event))
+		require.Equal(t, "page_viewed", outcome.Event, name)
+		require.Equal(t, monday.Add(72*time.Hour), outcome.Until.UTC(), name)
+	}
+	require.Equal(t, "event", b.ok(woken(viewed(monday.Add(72*time.Hour), "/price"))).Port, "at the very end")
+}
+
+func TestDelayUntilEventThatHappenedBeforeTheSignal(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, waitForPrice)
+	b.happened(viewed(monday.Add(-time.Hour), "/price"))
+	require.Equal(t, "page_viewed", b.ok().Event, "before the arrival it does not count")
+	b.happened(viewed(monday.Add(time.Hour), "/price"))
+	require.Equal(t, "event", b.ok(asked(monday.Add(2*time.Hour))).Port, "asked anew, it looks into the store")
+
+	back := newBench(t, "delay_until_event: {event: page_viewed, look_back: 2h}")
+	back.happened(viewed(monday.Add(-time.Hour), "/"))
+	require.Equal(t, "event", back.ok().Port)
+}
+
+func TestDelayUntilEventWhenDue(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, waitForPrice)
+	end := monday.Add(72 * time.Hour)
+	outcome := b.ok(due(end))
+	require.Equal(t, "timeout", outcome.Port)
+	require.False(t, outcome.Waits())
+	require.JSONEq(t, `{"hs_event_criteria_met":false}`, string(outcome.Output))
+
+	b.happened(viewed(end, "/price"))
+	require.Equal(t, "event", b.ok(due(end)).Port, "the event beats the timer")
+}
+
+func TestDelayUntilEventAfterALongOutage(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, waitForPrice)
+	b.happened(viewed(monday.Add(80*time.Hour), "/price"))
+	require.Equal(t, "timeout", b.ok(due(monday.Add(100*time.Hour))).Port, "it came too late")
+}
+
+func TestDelayUntilEventEdited(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, waitForPrice)
+	b.happened(viewed(monday.Add(time.Hour), "/price"))
+	outcome := b.ok(edited(monday.Add(2 * time.Hour)))
+	require.Equal(t, "page_viewed", outcome.Event)
+	require.Equal(t, monday.Add(2*time.Hour), outcome.Since.UTC(), "listens from the edit on")
+	require.Equal(t, monday.Add(72*time.Hour), outcome.Until.UTC(), "the longest wait counts from the arrival")
+	require.Equal(t, "timeout", b.ok(edited(monday.Add(80*time.Hour))).Port, "shortened below the elapsed")
+}
+
+func TestDelayUntilEventOfASource(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "send_email: {email: welcome}", "delay_until_event: {event: email_opened, source: a1, max_wait: 1d}")
+	step := "w/contact/51/1/a1/1"
+	require.NoError(t, b.store.PutLedger(t.Context(), plan.LedgerRow{Key: step, State: plan.LedgerDone, At: monday.Add(-time.Hour)}))
+	visited := func(call *plan.Call) { call.Visits = map[string]int{"a1": 1} }
+	opened := func(source string, at time.Time) func(*plan.Call) {
+		return woken(plan.Event{Type: "email_opened", At: at, Source: source})
+	}
+	require.Equal(t, monday.Add(-time.Hour), b.ok(visited).Since.UTC())
+	for name, source := range map[string]string{"the step": step, "one recipient of it": step + "/ada@example.com", "no source": ""} {
+		require.Equal(t, "event", b.ok(visited, opened(source, monday.Add(-time.Minute))).Port, name)
+	}
+	for name, source := range map[string]string{"another step": "w/contact/51/1/b/1", "another visit": step + "0"} {
+		require.Equal(t, "email_opened", b.ok(visited, opened(source, monday)).Event, name)
+	}
+	require.Equal(t, "email_opened", b.ok(visited, opened(step, monday.Add(-2*time.Hour))).Event, "before the send")
+}
+
+func TestDelayUntilEventCheck(t *testing.T) {
+	t.Parallel()
+	requireProblems(t, "delay_until_event: {}", "missing-key")
+	requireProblems(t, "delay_until_event: {event: a, max_wait: soon}", "wrong-value")
+}
