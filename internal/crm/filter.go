@@ -593,9 +593,9 @@ func (r *filterReader) operands(t *propertyTest, name string, node *schema.Node)
 			return
 		}
 		r.ordered(name, t.operands)
-		low := comparison{text: t.operands[0].text, zone: time.UTC}
-		if order, known := low.order(t.operands[1].text); known && order > 0 {
-			r.d.Errorf(node.Pos, codeWrongValue, "%s: %s is greater than %s", name, t.operands[0].text, t.operands[1].text).
+		low, high := t.operands[0].text, t.operands[1].text
+		if order, known := (comparison{text: low, zone: time.UTC}).order(high); known && order > 0 && Infer(low) == Infer(high) {
+			r.d.Errorf(node.Pos, codeWrongValue, "%s: %s is greater than %s", name, low, high).
 				Hint = "write the lesser value first"
 		}
 	default:
@@ -603,8 +603,10 @@ func (r *filterReader) operands(t *propertyTest, name string, node *schema.Node)
 			r.only(node, "property")
 			if other := node.Get("property"); other != nil {
 				t.other.UnmarshalNode(other, r.d)
-				return
+			} else if len(node.Fields) == 0 {
+				r.d.WrongType(node, name, "a value or {property: NAME}")
 			}
+			return
 		}
 		t.operands = r.constant(name, node)
 		if t.operator.takes != takesOne {

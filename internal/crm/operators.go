@@ -222,9 +222,6 @@ func (c comparison) moment(text string) (moment, bool) {
 	if err != nil {
 		return moment{}, false
 	}
-	if c.kind == TypeDate { // a day that was given as midnight in UTC
-		return moment{isDay: true, day: DateOf(at, time.UTC)}, true
-	}
 	return moment{day: DateOf(at, c.zone), at: at}, true
 }
 
