@@ -160,10 +160,10 @@ func (a *app) demoJourneys(ctx context.Context, connected *temporal, books *stor
 	}
 	people := &enroll.Client{Temporal: connected, Store: books}
 	result := demoResult{Enrollments: make([]demoEnrollment, len(demoContacts))}
-	group, ctx := errgroup.WithContext(ctx)
+	group, together := errgroup.WithContext(ctx)
 	for i, contact := range demoContacts {
 		group.Go(func() (err error) {
-			result.Enrollments[i], err = a.demoJourney(ctx, people, connected, contact)
+			result.Enrollments[i], err = a.demoJourney(together, people, connected, contact)
 			return err
 		})
 	}

@@ -69,7 +69,7 @@ func (rt *Runtime) execute(ctx context.Context, kind Kind, call plan.Call) (plan
 	if !info.IsLocalActivity {
 		env.now = call.Now.Add(max(0, info.StartedTime.Sub(info.ScheduledTime)))
 		var stop func()
-		ctx, stop = attend(ctx, info.Deadline)
+		ctx, stop = attend(ctx)
 		defer stop()
 	}
 	if rt.Simulated != nil {
@@ -93,8 +93,11 @@ func (rt *Runtime) execute(ctx context.Context, kind Kind, call plan.Call) (plan
 
 // attend heartbeats until stop is called. The context it returns outlives a cancellation: an attempt that
 // has begun finishes, and Temporal starts no other (design §5, "Guard").
-func attend(ctx context.Context, deadline time.Time) (context.Context, func()) {
-	running, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
+func attend(ctx context.Context) (context.Context, func()) {
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	if deadline, bounded := ctx.Deadline(); bounded {
+		running, cancel = context.WithDeadline(context.WithoutCancel(ctx), deadline)
+	}
 	ticker := time.NewTicker(heartbeatEvery)
 	go func() {
 		for {
