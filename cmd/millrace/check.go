@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path/filepath"
 
 	"github.com/millrace/millrace/internal/definition"
 	"github.com/millrace/millrace/internal/schema"
@@ -46,18 +47,41 @@ func (a *app) workspaceArgument(args []string) (string, error) {
 	}
 	folder, found := definition.FindWorkspace(a.Folder)
 	if !found {
-		return "", fmt.Errorf("no workspace: %s and the folders above it have no %s; name a workspace", a.Folder, definition.WorkspaceFile)
+		return "", fmt.Errorf("no workspace: neither %s nor a folder above it has a %s; name a workspace", a.Folder, definition.WorkspaceFile)
 	}
-	return folder, nil
+	return filepath.Rel(a.Folder, folder)
+}
+
+// read checks what stands at a path on the command line. Diagnostics name files as the path does: a relative one
+// is seen from the working directory.
+func (a *app) read(path string) (*definition.Checked, error) {
+	checked, err := definition.CheckPath(a.absolute(path), a.Kinds)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no %s", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	if filepath.IsAbs(path) {
+		return checked, nil
+	}
+	sources := map[string][]byte{}
+	for i := range checked.Diagnostics {
+		problem := &checked.Diagnostics[i]
+		source := checked.Sources[problem.File]
+		if short, err := filepath.Rel(a.Folder, problem.File); err == nil {
+			problem.File = short
+		}
+		sources[problem.File] = source
+	}
+	checked.Sources = sources
+	return checked, nil
 }
 
 func (a *app) check(path string) error {
-	checked, err := definition.CheckPath(path, a.Kinds)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("nothing to check: there is no %s", path)
-	}
+	checked, err := a.read(path)
 	if err != nil {
-		return fmt.Errorf("checking: %w", err)
+		return err
 	}
 	problems := checked.Diagnostics
 	if a.output == outputGitHub {

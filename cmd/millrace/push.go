@@ -72,7 +72,7 @@ directory is pushed.`,
 }
 
 func (a *app) push(ctx context.Context, folder string, how pushing) (err error) {
-	books, err := a.createStore(ctx, folder)
+	books, err := a.createStore(ctx, a.absolute(folder))
 	if err != nil {
 		return err
 	}
@@ -124,9 +124,9 @@ var errNothing = errors.New("nothing is published")
 // publish checks a workspace and, when there is no error in it, publishes it. sources are what its diagnostics
 // are about.
 func (a *app) publish(ctx context.Context, books *store.Store, folder string, how pushing) (result pushed, sources map[string][]byte, err error) {
-	checked, err := definition.CheckPath(folder, a.Kinds)
+	checked, err := a.read(folder)
 	if err != nil {
-		return pushed{}, nil, fmt.Errorf("reading the workspace: %w", err)
+		return pushed{}, nil, err
 	}
 	if checked.File != nil {
 		return pushed{}, nil, usagef("%s is a file: push the folder with %s", folder, definition.WorkspaceFile)

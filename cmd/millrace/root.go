@@ -137,7 +137,7 @@ the database by --database or MILLRACE_DATABASE. Without them a running
 		}
 	}
 	add(author, newCheck(a), newPush(a), newSimulate(a), newKinds(a))
-	add(runs, newDemo(a))
+	add(runs, newDemo(a), newDev(a), newWorker(a))
 	root.AddCommand(newVersion(a))
 	return root
 }
