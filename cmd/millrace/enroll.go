@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/enroll"
+	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/internal/store"
+	"github.com/spf13/cobra"
+)
+
+// enrolled is one line of the result of `millrace enroll`.
+type enrolled struct {
+	Record     string `json:"record"`
+	WorkflowID string `json:"workflow_id"`
+	RunID      string `json:"run_id"`
+	Error      string `json:"error"` // "" = it is on its way
+}
+
+func newEnroll(a *app) *cobra.Command {
+	var file string
+	command := &cobra.Command{
+		Use:   "enroll WORKFLOW RECORD...",
+		Short: "Enroll records in a workflow",
+		Long: `Enroll records in a workflow. Those that fail are told, and the others go on.
+Whether a record is admitted is decided inside: ` + "`millrace history`" + ` tells.
+
+--file names a CSV file whose first column holds records, or ids of records of the
+workflow's object. A first line "record" or "id" is a head; - is standard input.`,
+		Example: "  millrace enroll trial-nurture contact/51 contact/52",
+		Args:    arguments(1, -1),
+		RunE: func(command *cobra.Command, args []string) error {
+			if len(args) == 1 && file == "" {
+				return usagef("`millrace enroll` needs WORKFLOW RECORD... or --file")
+			}
+			refs, err := recordArguments(args[1:])
+			if err != nil {
+				return err
+			}
+			return a.withStore(command.Context(), func(books *store.Store) error {
+				return a.enroll(command.Context(), books, args[0], refs, file)
+			})
+		},
+	}
+	a.databaseFlag(command)
+	command.Flags().StringVar(&file, "file", "", "CSV `file` of more records; - is standard input")
+	return command
+}
+
+func (a *app) enroll(ctx context.Context, books *store.Store, workflow string, refs []crm.Ref, file string) error {
+	revision, err := publishedWorkflow(ctx, books, workflow)
+	if err != nil {
+		return err
+	}
+	mode, err := books.Switch(ctx, workflow)
+	if err != nil {
+		return err
+	}
+	if mode == plan.SwitchOff {
+		return fmt.Errorf("workflow %s is switched off and admits nobody", workflow)
+	}
+	if file != "" {
+		more, err := a.recordsFrom(file, revision.Plan.Object)
+		if err != nil {
+			return fmt.Errorf("reading the records of %s: %w", file, err)
+		}
+		refs = append(refs, more...)
+	}
+	client, done, err := a.enrollments(ctx, books)
+	if err != nil {
+		return err
+	}
+	defer done()
+	lines, failed := []enrolled{}, 0
+	for _, ref := range refs {
+		line := enrolled{Record: ref.String()}
+		started, err := enrollOne(ctx, client, revision, ref)
+		if err != nil {
+			line.Error = oneLine(err)
+			failed++
+		}
+		line.WorkflowID, line.RunID = started.WorkflowID, started.RunID
+		lines = append(lines, line)
+	}
+	if err := a.show(lines, func(w io.Writer) {
+		for _, line := range lines {
+			if line.Error == "" {
+				fmt.Fprintf(w, "%s: on its way\n", line.Record)
+			}
+		}
+	}); err != nil {
+		return err
+	}
+	if failed == 0 {
+		return nil
+	}
+	for _, line := range lines {
+		if line.Error != "" {
+			a.note("millrace: %s", line.Error)
+		}
+	}
+	if len(lines) > 1 {
+		a.note("%d of %d records were not enrolled", failed, len(lines))
+	}
+	return exitFailed
+}
+
+// enrollOne starts one enrollment of a record that can be in the workflow.
+func enrollOne(ctx context.Context, client *enroll.Client, revision plan.Revision, ref crm.Ref) (enroll.Started, error) {
+	if ref.Object != revision.Plan.Object {
+		return enroll.Started{}, fmt.Errorf("%s cannot be in %s, which is about the object %s", ref, revision.Workflow, revision.Plan.Object)
+	}
+	if err := knownRecord(ctx, client.Store, ref); err != nil {
+		return enroll.Started{}, err
+	}
+	return client.Start(ctx, enroll.Request{Workflow: revision.Workflow, Record: ref})
+}
+
+// recordsFrom reads the first column of a CSV file.
+func (a *app) recordsFrom(file, object string) ([]crm.Ref, error) {
+	source := a.Stdin
+	if file != "-" {
+		opened, err := os.Open(a.absolute(file))
+		if err != nil {
+			return nil, err
+		}
+		defer opened.Close()
+		source = opened
+	}
+	reader := csv.NewReader(source)
+	reader.FieldsPerRecord = -1
+	var refs []crm.Ref
+	for first := true; ; first = false {
+		row, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			return refs, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		text := strings.TrimSpace(strings.TrimPrefix(row[0], "\uFEFF"))
+		if text == "" || first && (strings.EqualFold(text, "record") || strings.EqualFold(text, "id")) {
+			continue
+		}
+		if !strings.Contains(text, "/") {
+			text = object + "/" + text
+		}
+		ref, err := crm.ParseRef(text)
+		if err != nil {
+			line, _ := reader.FieldPos(0)
+			return nil, fmt.Errorf("line %d: %w", line, err)
+		}
+		refs = append(refs, ref)
+	}
+}
+
+// recordArguments reads records such as contact/51 on the command line.
+func recordArguments(texts []string) ([]crm.Ref, error) {
+	var refs []crm.Ref
+	for _, text := range texts {
+		ref, err := crm.ParseRef(text)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		refs = append(refs, ref)
+	}
+	return refs, nil
+}
+
+// publishedWorkflow returns the newest revision of a workflow that somebody named.
+func publishedWorkflow(ctx context.Context, books *store.Store, workflow string) (plan.Revision, error) {
+	revision, found, err := books.LatestRevision(ctx, workflow)
+	if err != nil || found {
+		return revision, err
+	}
+	all, err := books.Workflows(ctx)
+	if err != nil {
+		return plan.Revision{}, err
+	}
+	if len(all) == 0 {
+		return plan.Revision{}, fmt.Errorf("no workflow %q: nothing was published yet, run `millrace push`", workflow)
+	}
+	var names []string
+	for _, one := range all {
+		names = append(names, one.Workflow)
+	}
+	hint := didYouMean(workflow, names)
+	if hint == "" {
+		hint = ": published are " + strings.Join(names, ", ")
+	}
+	return plan.Revision{}, fmt.Errorf("no workflow %q was published%s", workflow, hint)
+}
+
+// knownRecord fails when a record is not there.
+func knownRecord(ctx context.Context, books *store.Store, ref crm.Ref) error {
+	_, err := books.Get(ctx, ref)
+	switch {
+	case errors.Is(err, crm.ErrNotFound):
+		return fmt.Errorf("there is no record %s: `millrace records set %s property=value` makes one", ref, ref)
+	case errors.Is(err, crm.ErrDeleted):
+		return fmt.Errorf("record %s is deleted: `millrace records restore %s` brings it back", ref, ref)
+	}
+	return err
+}

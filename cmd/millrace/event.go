@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/millrace/millrace/internal/enroll"
+	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/internal/store"
+	"github.com/spf13/cobra"
+)
+
+func newEvent(a *app) *cobra.Command {
+	var event plan.Event
+	var data, at string
+	command := &cobra.Command{
+		Use:   "event TYPE --record RECORD",
+		Short: "Tell that something happened to a record",
+		Long: `Store an event of a record and wake the enrollments that wait for it. An event
+with the id of an earlier one of the record is a repetition and does nothing.`,
+		Example: `  millrace event page_viewed --record contact/51 --data '{"url":"/pricing"}'`,
+		Args:    arguments(1, 1),
+		RunE: func(command *cobra.Command, args []string) error {
+			if event.Record == "" {
+				return usagef("`millrace event` needs --record, as in --record contact/51")
+			}
+			if _, err := recordArguments([]string{event.Record}); err != nil {
+				return err
+			}
+			event.Type = args[0]
+			if data != "" {
+				if err := json.Unmarshal([]byte(data), &event.Properties); err != nil {
+					return usagef("--data is not a JSON object: %w", err)
+				}
+			}
+			if at != "" {
+				instant, err := time.Parse(time.RFC3339, at)
+				if err != nil {
+					return usagef("--at %q is not an instant: write it as in 2027-05-10T09:00:00Z", at)
+				}
+				event.At = instant.UTC()
+			}
+			return a.withStore(command.Context(), func(books *store.Store) error {
+				return a.event(command.Context(), books, event)
+			})
+		},
+	}
+	a.databaseFlag(command)
+	command.Flags().StringVar(&event.Record, "record", "", "`record` that it happened to, as in contact/51")
+	command.Flags().StringVar(&data, "data", "", "properties of the event as a `JSON` object")
+	command.Flags().StringVar(&event.ID, "id", "", "`id` that makes a repetition known as one")
+	command.Flags().StringVar(&at, "at", "", "`instant` at which it happened, in RFC 3339 (default: now)")
+	return command
+}
+
+func (a *app) event(ctx context.Context, books *store.Store, event plan.Event) error {
+	client := &enroll.Client{Store: books}
+	open, err := books.Enrollments(ctx, store.EnrollmentFilter{Record: event.Record, OpenOnly: true})
+	if err != nil {
+		return err
+	}
+	if len(open) > 0 { // before the event is stored, so that a repeated command tells them
+		connected, done, err := a.enrollments(ctx, books)
+		if err != nil {
+			return err
+		}
+		defer done()
+		client = connected
+	}
+	delivered, err := client.Deliver(ctx, event, a.Now())
+	if err != nil {
+		return err
+	}
+	return a.show(delivered, func(w io.Writer) {
+		if delivered.Duplicate {
+			fmt.Fprintf(w, "%s: known already\n", delivered.ID)
+			return
+		}
+		fmt.Fprintf(w, "%s: stored, %s told\n", delivered.ID, counted(len(delivered.Woke), "enrollment"))
+	})
+}
