@@ -1,0 +1,259 @@
+package testsuite_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/workflows"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/history/v1"
+	"go.temporal.io/api/taskqueue/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+	"google.golang.org/protobuf/encoding/protojson"
+)
+
+const delayAndMail = `
+-- workflows/journey.yaml --
+workflow: journey
+object: contact
+actions:
+  - {id: pause, label: Three days, delay_set_amount: {for: 3d}}
+  - {id: hello, label: Say hello, send_email: {email: hello}}
+-- emails/hello.md --
+---
+subject: Hello
+---
+Hello.
+`
+
+// journeys are run on the real server; each leaves a recorded history.
+var journeys = map[string]func(*testing.T) (*stage, client.WorkflowRun){
+	"delay-and-mail": func(t *testing.T) (*stage, client.WorkflowRun) {
+		s := newStage(t, delayAndMail)
+		s.work(t)
+		run := s.enroll(t, "journey", "1", map[string]string{"email": "ada@example.com"})
+		s.skip(t, run)
+		return s, run
+	},
+	"five-webhooks": func(t *testing.T) (*stage, client.WorkflowRun) {
+		s := newStage(t, fiveWebhooks(receiver(t)))
+		s.work(t)
+		return s, s.enroll(t, "journey", "1", nil)
+	},
+	"started-by-hand": func(t *testing.T) (*stage, client.WorkflowRun) {
+		s := newStage(t, delayAndMail)
+		s.work(t)
+		_, err := s.Books.Create(t.Context(), crm.Ref{Object: "contact", ID: "51"}, map[string]string{"email": "ada@example.com"}, time.Now(), "test")
+		require.NoError(t, err)
+		run := s.startRaw(t, "enrollment/journey/contact/51", `{"workflow":"journey","record":"contact/51"}`)
+		s.skip(t, run)
+		return s, run
+	},
+	"event-before-timeout": func(t *testing.T) (*stage, client.WorkflowRun) {
+		s := newStage(t, waitForPage)
+		s.work(t)
+		run := s.enroll(t, "journey", "1", nil)
+		s.arrives(t, run, "wait")
+		s.signalRaw(t, run, plan.SignalEvent, `{"type":"page_viewed"}`)
+		return s, run
+	},
+}
+
+const waitForPage = `
+-- workflows/journey.yaml --
+workflow: journey
+object: contact
+actions:
+  - id: wait
+    delay_until_event: {event: page_viewed, max_wait: 3d}
+    then:
+      timeout: [{end: {}}]
+  - {id: seen, edit_record: {set: {lead_status: open}}}
+`
+
+func fiveWebhooks(url string) string {
+	var text strings.Builder
+	text.WriteString("-- millrace.yaml --\ntime_zone: UTC\negress: {allow: [127.0.0.0/8], http: true}\n")
+	text.WriteString("-- workflows/journey.yaml --\nworkflow: journey\nobject: contact\nactions:\n")
+	for i := range 5 {
+		fmt.Fprintf(&text, "  - {id: call-%d, send_webhook: {url: %q, body: {step: %d}}}\n", i+1, url, i+1)
+	}
+	return text.String()
+}
+
+// receiver answers webhooks and checks that each carries an idempotency key of its own.
+func receiver(tb testing.TB) string {
+	tb.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil || r.Header.Get("Idempotency-Key") == "" || !strings.Contains(string(body), "step") {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		fmt.Fprint(w, `{"ok":true}`)
+	}))
+	tb.Cleanup(server.Close)
+	return server.URL
+}
+
+// raw is a payload as the official command line sends it.
+func raw(text string) *common.Payloads {
+	return &common.Payloads{Payloads: []*common.Payload{{Metadata: map[string][]byte{"encoding": []byte("json/plain")}, Data: []byte(text)}}}
+}
+
+// startRaw does what `temporal workflow start --type Enrollment --task-queue millrace --workflow-id … --input …` does.
+func (s *stage) startRaw(t *testing.T, id, input string) client.WorkflowRun {
+	t.Helper()
+	started, err := s.WorkflowService().StartWorkflowExecution(t.Context(), &workflowservice.StartWorkflowExecutionRequest{
+		Namespace: s.Namespace, WorkflowId: id, WorkflowType: &common.WorkflowType{Name: plan.WorkflowType},
+		TaskQueue: &taskqueue.TaskQueue{Name: plan.TaskQueue}, Input: raw(input), RequestId: id,
+	})
+	require.NoError(t, err)
+	return s.GetWorkflow(t.Context(), id, started.GetRunId())
+}
+
+// signalRaw does what `temporal workflow signal --name … --input …` does.
+func (s *stage) signalRaw(t *testing.T, run client.WorkflowRun, name, input string) {
+	t.Helper()
+	_, err := s.WorkflowService().SignalWorkflowExecution(t.Context(), &workflowservice.SignalWorkflowExecutionRequest{
+		Namespace: s.Namespace, WorkflowExecution: &common.WorkflowExecution{WorkflowId: run.GetID()}, SignalName: name, Input: raw(input),
+	})
+	require.NoError(t, err)
+}
+
+// arrives waits until an enrollment stands at a node.
+func (s *stage) arrives(t *testing.T, run client.WorkflowRun, node string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		answer, err := s.QueryWorkflow(t.Context(), run.GetID(), "", plan.QueryStatus)
+		var state plan.State
+		return err == nil && answer.Get(&state) == nil && state.Node == node && (state.Awaits != "" || !state.Until.IsZero())
+	}, patience, 20*time.Millisecond)
+}
+
+// history reads the whole history of a run.
+func (s *stage) history(t *testing.T, run client.WorkflowRun) *history.History {
+	t.Helper()
+	recorded := &history.History{}
+	events := s.GetWorkflowHistory(t.Context(), run.GetID(), run.GetRunID(), false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		event, err := events.Next()
+		require.NoError(t, err)
+		recorded.Events = append(recorded.Events, event)
+	}
+	return recorded
+}
+
+// TestJourneysStayWithinTheirBudgets runs every journey on the real server, counts its history events, and with
+// -update records the history for the replay tests.
+func TestJourneysStayWithinTheirBudgets(t *testing.T) {
+	t.Parallel()
+	most := budgets(t)
+	for name, journey := range journeys {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, run := journey(t)
+			var exit plan.Exit
+			require.NoError(t, run.Get(t.Context(), &exit))
+			require.Equal(t, plan.ExitCompleted, exit.Reason, exit.Detail)
+			recorded := s.history(t, run)
+			require.LessOrEqual(t, cost(recorded), most[name])
+			replay(t, recorded)
+			if *update {
+				text, err := protojson.MarshalOptions{Multiline: true}.Marshal(recorded)
+				require.NoError(t, err)
+				require.NoError(t, os.WriteFile(filepath.Join("histories", fmt.Sprintf("v%d", workflows.Version), name+".json"), text, 0o644))
+			}
+		})
+	}
+}
+
+// cost counts the events of a history without the jumps of time skipping, which production has not.
+func cost(recorded *history.History) int {
+	events := 0
+	for _, event := range recorded.GetEvents() {
+		if event.GetEventType() != enums.EVENT_TYPE_WORKFLOW_EXECUTION_TIME_SKIPPING_TRANSITIONED &&
+			event.GetEventType() != enums.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED {
+			events++
+		}
+	}
+	return events
+}
+
+func budgets(t *testing.T) map[string]int {
+	t.Helper()
+	file, err := os.Open("budgets.txt")
+	require.NoError(t, err)
+	defer file.Close()
+	most := map[string]int{}
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		line, _, _ := strings.Cut(lines.Text(), "#")
+		if fields := strings.Fields(line); len(fields) == 2 {
+			most[fields[0]], err = strconv.Atoi(fields[1])
+			require.NoError(t, err)
+		}
+	}
+	return most
+}
+
+func replay(t *testing.T, recorded *history.History) {
+	t.Helper()
+	require.NoError(t, newReplayer(t).ReplayWorkflowHistory(silent, recorded))
+}
+
+func newReplayer(t *testing.T) worker.WorkflowReplayer {
+	t.Helper()
+	replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{DisableDeadlockDetection: true})
+	require.NoError(t, err)
+	replayer.RegisterWorkflowWithOptions(workflows.Enrollment, workflow.RegisterOptions{Name: plan.WorkflowType})
+	return replayer
+}
+
+// TestRecordedHistoriesReplay walks the histories of every version of the interpreter: each has to replay, and
+// each whose name begins with bad- has to fail, or replaying proves nothing.
+func TestRecordedHistoriesReplay(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob(filepath.Join("histories", "v*", "*.json"))
+	require.NoError(t, err)
+	most := budgets(t)
+	bad := 0
+	for _, file := range files {
+		err := newReplayer(t).ReplayWorkflowHistoryFromJSONFile(silent, file)
+		if strings.HasPrefix(filepath.Base(file), "bad-") {
+			bad++
+			require.Error(t, err, file)
+			continue
+		}
+		require.NoError(t, err, file)
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		recorded, err := client.HistoryFromJSON(strings.NewReader(string(text)), client.HistoryJSONOptions{})
+		require.NoError(t, err)
+		name := strings.TrimSuffix(filepath.Base(file), ".json")
+		require.Contains(t, most, name, "budgets.txt has no line for %s", file)
+		require.LessOrEqual(t, cost(recorded), most[name], file)
+	}
+	require.Positive(t, bad)
+	for version := 1; version <= workflows.Version; version++ {
+		recorded, err := filepath.Glob(filepath.Join("histories", fmt.Sprintf("v%d", version), "*.json"))
+		require.NoError(t, err)
+		require.NotEmpty(t, recorded, "version %d of the interpreter has no recorded history", version)
+	}
+}
+
