@@ -1,12 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/millrace/millrace/internal/crm"
@@ -125,16 +125,11 @@ func enrollOne(ctx context.Context, client *enroll.Client, revision plan.Revisio
 
 // recordsFrom reads the first column of a CSV file.
 func (a *app) recordsFrom(file, object string) ([]crm.Ref, error) {
-	source := a.Stdin
-	if file != "-" {
-		opened, err := os.Open(a.absolute(file))
-		if err != nil {
-			return nil, err
-		}
-		defer opened.Close()
-		source = opened
+	content, err := a.readFile(file)
+	if err != nil {
+		return nil, err
 	}
-	reader := csv.NewReader(source)
+	reader := csv.NewReader(bytes.NewReader(content))
 	reader.FieldsPerRecord = -1
 	var refs []crm.Ref
 	for first := true; ; first = false {

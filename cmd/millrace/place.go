@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -54,6 +55,14 @@ func (a *app) absolute(path string) string {
 		return filepath.Clean(path)
 	}
 	return filepath.Join(a.Folder, path)
+}
+
+// readFile reads a file that was named on the command line; - is standard input.
+func (a *app) readFile(name string) ([]byte, error) {
+	if name == "-" {
+		return io.ReadAll(a.Stdin)
+	}
+	return os.ReadFile(a.absolute(name))
 }
 
 // dev returns the `millrace dev` that runs for a workspace, if one does.

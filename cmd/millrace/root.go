@@ -11,6 +11,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/millrace/millrace/internal/action"
 	"github.com/millrace/millrace/internal/schema"
@@ -189,6 +190,9 @@ func flagError(command *cobra.Command, err error) error {
 	if errors.Is(err, pflag.ErrHelp) {
 		return err
 	}
+	if words := command.Flags().Args(); command.HasSubCommands() && len(words) > 0 { // the flag of a command that is not there
+		return subcommandOf(command)(command, words)
+	}
 	suggestion := ""
 	var unknown *pflag.NotExistError
 	if errors.As(err, &unknown) {
@@ -244,9 +248,23 @@ func (a *app) show(value any, text func(w io.Writer)) error {
 func table(w io.Writer, rows [][]string) {
 	columns := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
-		fmt.Fprintln(columns, strings.TrimRight(strings.Join(row, "\t"), "\t"))
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = printable(cell)
+		}
+		fmt.Fprintln(columns, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
 	}
 	columns.Flush() // into memory
+}
+
+// printable replaces what could break a line or steer a terminal: values come from anywhere.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
 }
 
 // note tells the user something beside the result.
