@@ -187,7 +187,9 @@ func (a *Action) pickKind(kinds []action.Kind, d *schema.Diagnostics) {
 			d.Errorf(field.Key.Pos, "many-kinds", "an action has one kind; this one is already %s", a.key.Value)
 		case len(a.others) == 1 && !a.Placeholder:
 			problem := d.Errorf(field.Key.Pos, "unknown-kind", "unknown kind %q", field.Key.Value)
-			problem.Suggest(field.Key.Value, append(ids, frameKeys...))
+			if problem.Suggest(field.Key.Value, append(ids, frameKeys...)); problem.Hint == "" {
+				problem.Hint = "`millrace kinds` lists them"
+			}
 		case !a.Placeholder:
 			d.UnknownKey(field.Key, frameKeys)
 		}

@@ -199,8 +199,15 @@ var everywhere = []string{"id", "created_at", "updated_at"}
 // operatorWrite is the operator of a crm.PropertyUse that changes the property.
 const operatorWrite = "write"
 
-// property reports a property that does not exist, and a use that its declaration forbids.
+// property reports a property that does not exist, and a use that its declaration forbids. Outside a
+// workspace no property is looked up: what a built-in declaration forbids there is only a warning.
 func (c *checker) property(use crm.PropertyUse) {
+	before := len(c.found)
+	defer func() {
+		for i := before; i < len(c.found) && c.catalog.IsOpen(); i++ {
+			c.found[i].Severity = schema.Warning
+		}
+	}()
 	object, declared := c.catalog.Object(use.Object)
 	property, known := object.Property(use.Name)
 	switch {
@@ -230,7 +237,8 @@ func (c *checker) checkWrite(use crm.PropertyUse, property crm.Property) {
 	}
 	for _, operand := range use.Operands {
 		if _, err := property.Canonical(operand); err != nil {
-			c.found.Errorf(use.Pos, "wrong-value", "%s", strings.TrimPrefix(err.Error(), "property ")).Suggest(operand, optionValues(property))
+			_, reason, _ := strings.Cut(err.Error(), crm.ErrInvalid.Error()+": ")
+			c.found.Errorf(use.Pos, "wrong-value", "%s: %s", use.Name, reason).Suggest(operand, optionValues(property))
 		}
 	}
 }
@@ -282,7 +290,7 @@ func (c *checker) token(token crm.Token, act *Action) {
 
 func (c *checker) field(token crm.Token, what string, fields []string) {
 	if len(token.Path) > 1 && !slices.Contains(fields, token.Path[1]) {
-		c.found.Errorf(token.Pos, "unknown-token", "{{ %s }} can never resolve: %s has %s", token, what, enumerate(fields)).
+		c.found.Errorf(token.Pos, "unknown-token", "{{ %s }} can never resolve: the fields of %s: %s", token, what, enumerate(fields)).
 			Suggest(token.Path[1], fields)
 	}
 }
@@ -298,7 +306,7 @@ func (c *checker) outputToken(token crm.Token, act *Action) {
 	}
 	outputs := earlier.outputs()
 	if !slices.Contains(outputs, token.Path[2]) {
-		c.found.Errorf(token.Pos, "unknown-token", "{{ %s }} can never resolve: %s has %s", token, earlier.Kind.ID, enumerate(outputs)).
+		c.found.Errorf(token.Pos, "unknown-token", "{{ %s }} can never resolve: the outputs of %s: %s", token, earlier.ID, enumerate(outputs)).
 			Suggest(token.Path[2], outputs)
 	}
 }

@@ -92,6 +92,9 @@ func (c *checker) checkSchedule(schedule Schedule) {
 	if schedule.If != nil {
 		c.found.Errorf(c.file.pos("enroll", "schedule", "if"), "wrong-schedule", "if is written once: here or beside schedule")
 	}
+	if property, declared := c.catalog.Property(c.file.Object.Text, schedule.Property.Text); declared && property.Type != crm.TypeDate && property.Type != crm.TypeDatetime {
+		c.found.Errorf(schedule.Property.Pos(), "wrong-schedule", "%s is a %s, not a date", property.Name, property.Type)
+	}
 	for _, day := range schedule.Yearly {
 		if day.Year != 0 {
 			c.found.Errorf(c.file.pos("enroll", "schedule", "yearly"), "wrong-schedule", "%s: a day of every year has no year", day)
@@ -110,9 +113,6 @@ func (c *checker) checkSettings() {
 	if since, closed := settings.closedTooLong(); closed {
 		c.found.Errorf(c.file.pos("settings"), "never-open", "from %s on no window opens for %d days: no action would run", since, maxClosed)
 	}
-	if rate := settings.Rate; rate != nil && rate.Limit > 0 && rate.Per.IsZero() {
-		c.found.Errorf(c.file.pos("settings", "rate", "per"), "out-of-range", "per: the time must be longer than nothing")
-	}
 }
 
 // checkActions checks each action by itself and in its place.
@@ -130,7 +130,7 @@ func (c *checker) checkActions() {
 			}
 		}
 		switch {
-		case act.Placeholder:
+		case act.Placeholder && act.isUse():
 			c.found.Warningf(act.Pos, "placeholder", "the action is a placeholder: it is passed over")
 		case act.isUse():
 			c.checkUse(act)

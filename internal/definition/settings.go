@@ -27,8 +27,19 @@ type Window struct {
 
 // Rate limits how many enrollments enter the first action.
 type Rate struct {
-	Limit int          `json:"limit" doc:"So many." required:"true" min:"1"`
-	Per   crm.Duration `json:"per" doc:"In this time." required:"true"`
+	Limit int    `json:"limit" doc:"So many." required:"true" min:"1"`
+	Per   Period `json:"per" doc:"In this time." required:"true"`
+}
+
+// Period is a duration that is longer than nothing.
+type Period struct{ crm.Duration }
+
+// UnmarshalNode reads a duration.
+func (p *Period) UnmarshalNode(node *schema.Node, d *schema.Diagnostics) {
+	before := len(*d)
+	if p.Duration.UnmarshalNode(node, d); len(*d) == before && p.IsZero() {
+		d.Errorf(node.Pos, "out-of-range", "the time has to be longer than nothing")
+	}
 }
 
 // TimeZone is an IANA name, or a template whose tokens give one.
@@ -118,6 +129,9 @@ const maxClosed = 400
 // closedTooLong returns the first day of more than maxClosed days without an open window, if there is
 // one in this century.
 func (s Settings) closedTooLong() (since crm.Date, found bool) {
+	if len(s.PauseDates) == 0 {
+		return crm.Date{}, false // a window opens every week
+	}
 	yearly, once := map[[2]int]bool{}, map[crm.Date]bool{}
 	for _, day := range s.PauseDates {
 		if day.Year == 0 {

@@ -42,7 +42,7 @@ func TestPrintGitHubWritesAnnotations(t *testing.T) {
 
 func TestSuggestFindsTheNearWord(t *testing.T) {
 	t.Parallel()
-	known := []string{"send_email", "send_webhook", "name", "label", "to", "do", "email"}
+	known := []string{"send_email", "send_webhook", "name", "label", "to", "do", "email", "lifecycle_stage"}
 	for wrong, want := range map[string]string{
 		"send_emial": "send_email",
 		"sendEmail":  "send_email",
@@ -50,6 +50,8 @@ func TestSuggestFindsTheNearWord(t *testing.T) {
 		"Name":       "name",
 		"emial":      "email",
 		"go":         "do",
+		"lifecycle":  "lifecycle_stage",
+		"send":       "",
 		"quite_else": "",
 		"":           "",
 		"x":          "",

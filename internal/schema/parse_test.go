@@ -154,12 +154,12 @@ func TestPosAtFindsAPlaceWithinAText(t *testing.T) {
 func TestParseRefusesWhatIsNotText(t *testing.T) {
 	t.Parallel()
 	for source, want := range map[string]string{
-		"a: \x00":           "a.yaml:1:4 encoding",
-		"a: b\nc: \xff\xfe": "a.yaml:2:4 encoding",
-		"a: \u2028b":        "a.yaml:1:4 encoding",
-		"a: b\rc: d":        "a.yaml:1:5 encoding",
-		"a: \x1b[31m":       "a.yaml:1:4 encoding",
-		"\xff\xfea\x00":     "a.yaml:1:1 encoding",
+		"a: \x00":                              "a.yaml:1:4 encoding",
+		"a: b\nc: \xff\xfe":                    "a.yaml:2:4 encoding",
+		"a: \u2028b":                           "a.yaml:1:4 encoding",
+		"a: b\rc: d":                           "a.yaml:1:5 encoding",
+		"a: \x1b[31m":                          "a.yaml:1:4 encoding",
+		"\xff\xfea\x00":                        "a.yaml:1:1 encoding",
 		strings.Repeat("a: b\n", maxBytes/5+1): "a.yaml:1:1 too-large",
 	} {
 		node, problems := Parse("a.yaml", []byte(source))

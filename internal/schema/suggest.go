@@ -8,7 +8,8 @@ import (
 
 // Suggest returns the known word that wrong was probably meant to be, or "". It allows one mistake in
 // short words and one in three letters of long ones; case, hyphens and underscores count for nothing.
-// Of equally near words it takes the first in the alphabet.
+// Of equally near words it takes the first in the alphabet. Otherwise it takes the only word that
+// begins with wrong, as in lifecycle and lifecycle_stage.
 func Suggest(wrong string, known []string) string {
 	best, least := "", max(1, len([]rune(wrong))/3)+1
 	for _, word := range slices.SortedFunc(slices.Values(known), cmp.Compare[string]) {
@@ -19,7 +20,19 @@ func Suggest(wrong string, known []string) string {
 			best, least = word, distance
 		}
 	}
-	return best
+	if best != "" || len(wrong) < 3 {
+		return best
+	}
+	var longer []string
+	for _, word := range known {
+		if strings.HasPrefix(word, wrong) && word != wrong {
+			longer = append(longer, word)
+		}
+	}
+	if len(longer) == 1 {
+		return longer[0]
+	}
+	return ""
 }
 
 // Suggest sets the hint "did you mean …?" when one of the known words is near to wrong.
