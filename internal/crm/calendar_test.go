@@ -50,7 +50,7 @@ func TestAtResolvesGapsAndOverlaps(t *testing.T) {
 	}
 }
 
-// TestAtAgreesWithTheClock steps through two years minute by minute: At finds the first instant that
+// TestAtAgreesWithTheClock steps through a year by quarters of an hour: At finds the first instant that
 // shows a wall-clock time, and for one that is never shown the first instant after it.
 func TestAtAgreesWithTheClock(t *testing.T) {
 	t.Parallel()
@@ -58,8 +58,8 @@ func TestAtAgreesWithTheClock(t *testing.T) {
 		location := zone(t, name)
 		first := map[string]time.Time{}
 		start := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
-		for minute := range 366 * 24 * 60 {
-			at := start.Add(time.Duration(minute) * time.Minute).In(location)
+		for quarter := range 366 * 24 * 4 {
+			at := start.Add(time.Duration(quarter) * 15 * time.Minute).In(location)
 			if shown := at.Format("2006-01-02 15:04"); first[shown].IsZero() {
 				first[shown] = at
 			}

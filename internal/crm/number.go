@@ -232,8 +232,11 @@ func (n Number) String() string {
 // MarshalJSON writes a JSON number.
 func (n Number) MarshalJSON() ([]byte, error) { return []byte(n.String()), nil }
 
-// UnmarshalJSON reads a JSON number.
+// UnmarshalJSON reads a JSON number; null changes nothing.
 func (n *Number) UnmarshalJSON(data []byte) (err error) {
+	if string(data) == "null" {
+		return nil
+	}
 	*n, err = ParseNumber(string(data))
 	return err
 }

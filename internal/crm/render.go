@@ -94,16 +94,21 @@ func (r *rendering) write(text string, out *strings.Builder) error {
 
 func (t plainText) render(r *rendering, out *strings.Builder) error { return r.write(string(t), out) }
 
-// eval computes the value of a token and warns when it is empty.
+// eval computes the value of a token and warns when it is empty and has no default (semantics §1.5).
 func (o output) eval(r *rendering) (any, error) {
 	value, err := o.expression.eval(r)
 	if err != nil {
 		return nil, fmt.Errorf("{{ %s }}: %w", clip(o.source), err)
 	}
-	if warning := (Warning{Token: o.source}); isEmpty(value) && !slices.Contains(r.warnings, warning) {
+	if warning := (Warning{Token: o.source}); isEmpty(value) && !hasDefault(o.expression) && !slices.Contains(r.warnings, warning) {
 		r.warnings = append(r.warnings, warning)
 	}
 	return value, nil
+}
+
+func hasDefault(e expression) bool {
+	filter, ok := e.(call)
+	return ok && (filter.name == "default" || hasDefault(filter.arguments[0]))
 }
 
 func (o output) render(r *rendering, out *strings.Builder) error {

@@ -153,7 +153,7 @@ func TestRandomNumbersAreDrawnOncePerAttempt(t *testing.T) {
 
 func TestEmptyTokensWarn(t *testing.T) {
 	t.Parallel()
-	text, warnings := render(t, `Hi {{ contact.nickname }}, {{ contact.nickname }} {{ deal.name | upcase }} {{ nonsense.x }}`)
+	text, warnings := render(t, `Hi {{ contact.nickname }}, {{ contact.nickname }} {{ deal.name | upcase }} {{ nonsense.x }}{{ contact.nickname | default: "" | upcase }}`)
 	require.Equal(t, "Hi ,   ", text)
 	require.Equal(t, []crm.Warning{{Token: "contact.nickname"}, {Token: "deal.name | upcase"}, {Token: "nonsense.x"}}, warnings)
 	require.Equal(t, "{{ contact.nickname }} is empty", warnings[0].String())

@@ -35,9 +35,6 @@ const (
 	valueMapping
 )
 
-// LiteralValue returns a Value that is a literal: nil, bool, text or Number.
-func LiteralValue(literal any) Value { return Value{kind: valueLiteral, literal: literal} }
-
 // UnmarshalNode reads any value.
 func (v *Value) UnmarshalNode(node *schema.Node, d *schema.Diagnostics) {
 	*v = Value{kind: valueLiteral, pos: node.Pos}
