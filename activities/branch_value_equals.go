@@ -68,7 +68,10 @@ the port ` + "`default`" + `. Several options of a multiple-choice property are 
 		}
 		form := crm.Property{Type: typeOf(value), Multiple: true}
 		text, err := form.Canonical(value)
-		if err != nil || text == "" {
+		if err != nil {
+			env.Warn("%v", err)
+		}
+		if text == "" {
 			return plan.Outcome{Port: portDefault}, nil
 		}
 		for _, branch := range cfg.Branches {

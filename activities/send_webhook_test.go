@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -35,7 +36,7 @@ func hook(t *testing.T, config string) (*bench, *receiver) {
 			w.Header()[name] = values
 		}
 		w.WriteHeader(r.status)
-		io.WriteString(w, r.answer)
+		fmt.Fprint(w, r.answer)
 	}))
 	t.Cleanup(r.Close)
 	b := newBench(t, "send_webhook: "+strings.ReplaceAll(config, "HOST", r.URL))
@@ -167,24 +168,27 @@ func TestSendWebhookAnswers(t *testing.T) {
 		{status: 503, retryAfter: "86400", wait: 8 * time.Hour},
 	}
 	for _, test := range tests {
-		b, receiver := hook(t, "{url: HOST/in}")
-		receiver.status = test.status
-		if test.retryAfter != "" {
-			receiver.header = http.Header{"Retry-After": {test.retryAfter}}
-		}
-		_, err := b.run()
-		switch {
-		case test.reason != "":
-			requirePermanent(t, err, test.reason)
-		case test.wait != 0:
-			requireRetry(t, err, test.wait)
-			receiver.status = http.StatusOK
-			b.ok()
-			require.Equal(t, receiver.requests[0].Header.Get("Idempotency-Key"), receiver.requests[1].Header.Get("Idempotency-Key"))
-		default:
-			require.NoError(t, err)
-		}
-		require.NotEmpty(t, b.journal(plan.JournalWebhook))
+		t.Run(fmt.Sprintf("%d %s", test.status, test.retryAfter), func(t *testing.T) {
+			t.Parallel()
+			b, receiver := hook(t, "{url: HOST/in}")
+			receiver.status = test.status
+			if test.retryAfter != "" {
+				receiver.header = http.Header{"Retry-After": {test.retryAfter}}
+			}
+			_, err := b.run()
+			require.NotEmpty(t, b.journal(plan.JournalWebhook))
+			switch {
+			case test.reason != "":
+				requirePermanent(t, err, test.reason)
+			case test.wait != 0:
+				requireRetry(t, err, test.wait)
+				receiver.status = http.StatusOK
+				b.ok()
+				require.Equal(t, receiver.requests[0].Header.Get("Idempotency-Key"), receiver.requests[1].Header.Get("Idempotency-Key"))
+			default:
+				require.NoError(t, err)
+			}
+		})
 	}
 }
 

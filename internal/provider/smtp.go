@@ -143,13 +143,13 @@ func (s *smtpMail) begin(conn net.Conn) (*smtp.Client, error) {
 func (s *smtpMail) mechanism(client *smtp.Client) (smtp.Auth, error) {
 	_, list := client.Extension("AUTH")
 	offered := strings.Fields(list)
-	switch clear := s.TLS == "none"; {
+	switch inClear := s.TLS == "none"; {
 	case slices.Contains(offered, "SCRAM-SHA-256"):
 		return smtp.ScramSHA256Auth(s.Username, s.Password), nil
 	case slices.Contains(offered, "PLAIN"):
-		return smtp.PlainAuth("", s.Username, s.Password, s.Host, clear), nil
+		return smtp.PlainAuth("", s.Username, s.Password, s.Host, inClear), nil
 	case slices.Contains(offered, "LOGIN"):
-		return smtp.LoginAuth(s.Username, s.Password, s.Host, clear), nil
+		return smtp.LoginAuth(s.Username, s.Password, s.Host, inClear), nil
 	}
 	return nil, fmt.Errorf("the mail server offers no known way to sign in: %q", list)
 }

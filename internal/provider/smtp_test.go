@@ -31,6 +31,7 @@ func mailTo(server *smtptest.Server, change func(*SMTP)) *smtpMail {
 
 // answering returns a server that says reply at one point and is obliging otherwise.
 func answering(t *testing.T, point, reply string) *smtptest.Server {
+	t.Helper()
 	return smtptest.Start(t, smtptest.Options{Script: func(at, _ string) string {
 		if at == point {
 			return reply
@@ -151,10 +152,7 @@ func TestMailOutcomeIsThatOfTheMessage(t *testing.T) {
 
 func TestMailLineDown(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	closed := listener.Addr().(*net.TCPAddr).Port
-	require.NoError(t, listener.Close())
+	closed := closedPort(t).Port
 	requireRefused(t, NewSMTP(SMTP{Host: "127.0.0.1", Port: closed}).Send(t.Context(), letter), "connection-refused", true)
 	requireRefused(t, NewSMTP(SMTP{Host: "mail.invalid"}).Send(t.Context(), letter), "dns", true)
 
@@ -164,7 +162,7 @@ func TestMailLineDown(t *testing.T) {
 
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
-	err = mailTo(smtptest.Start(t, smtptest.Options{}), nil).Send(canceled, letter)
+	err := mailTo(smtptest.Start(t, smtptest.Options{}), nil).Send(canceled, letter)
 	requireRefused(t, err, "unreachable", true)
 }
 
@@ -191,6 +189,15 @@ func TestMailThatCannotBeWritten(t *testing.T) {
 		change(&mail)
 		requireRefused(t, mailTo(server, nil).Send(t.Context(), mail), "invalid-mail", false)
 	}
+}
+
+// closedPort returns an address of this machine at which nobody listens.
+func closedPort(t *testing.T) *net.TCPAddr {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	return listener.Addr().(*net.TCPAddr)
 }
 
 func requireRefused(t *testing.T, err error, reason string, temporary bool) {

@@ -7,6 +7,8 @@ import (
 	"cmp"
 	"crypto/tls"
 	"encoding/base64"
+	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -72,11 +74,11 @@ type Server struct {
 }
 
 // Start runs a server on a free port of this machine until the test ends.
-func Start(t testing.TB, options Options) *Server {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func Start(tb testing.TB, options Options) *Server {
+	tb.Helper()
+	listener, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatalf("mail server for the test: %v", err)
+		tb.Fatalf("mail server for the test: %v", err)
 	}
 	address := listener.Addr().(*net.TCPAddr)
 	s := &Server{Host: "127.0.0.1", Port: address.Port, options: options, listener: listener, open: map[net.Conn]bool{}}
@@ -84,7 +86,7 @@ func Start(t testing.TB, options Options) *Server {
 		s.options.Script = func(string, string) string { return "" }
 	}
 	s.wait.Go(s.serve)
-	t.Cleanup(s.stop)
+	tb.Cleanup(s.stop)
 	return s
 }
 
@@ -146,7 +148,7 @@ func (c *conversation) use(conn net.Conn) {
 	_, c.secure = conn.(*tls.Conn)
 }
 
-func (c *conversation) say(reply string) { io.WriteString(c.conn, reply+"\r\n") }
+func (c *conversation) say(reply string) { fmt.Fprint(c.conn, reply+"\r\n") }
 
 // scripted lets the script act. It tells what the script replied ("" = nothing) and whether the conversation is over.
 func (c *conversation) scripted(at, argument string) (reply string, over bool) {
@@ -160,7 +162,7 @@ func (c *conversation) act(reply string) (over bool) {
 	case Close:
 		return true
 	case Hang:
-		io.Copy(io.Discard, c.conn) // until the client gives up
+		_, _ = io.Copy(io.Discard, c.conn) // until the client gives up
 		return true
 	default:
 		c.say(reply)
@@ -295,7 +297,7 @@ func parse(from string, to []string, content string) (Message, error) {
 	parts := multipart.NewReader(raw.Body, parameters["boundary"])
 	for {
 		part, err := parts.NextPart() // decodes quoted-printable
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return message, nil
 		}
 		if err != nil {
