@@ -94,7 +94,7 @@ func (a *app) dev(ctx context.Context, path string, wanted ports) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	worked := make(chan error, 1)
 	go func() {
-		worked <- worker.Run(ctx, worker.Options{Temporal: server.temporal, Namespace: server.Namespace, Store: books, Kinds: a.Kinds, Log: a.log(slog.LevelWarn)})
+		worked <- worker.Run(ctx, worker.Options{Temporal: server.temporal.Client, Namespace: server.Namespace, Store: books, Kinds: a.Kinds, Log: a.log(slog.LevelWarn)})
 		cancel()
 	}()
 	defer func() { cancel(); err = errors.Join(err, <-worked) }()

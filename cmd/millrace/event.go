@@ -33,7 +33,7 @@ with the id of an earlier one of the record is a repetition and does nothing.`,
 			event.Type = args[0]
 			if data != "" {
 				if err := json.Unmarshal([]byte(data), &event.Properties); err != nil {
-					return usagef("--data is not a JSON object: %w", err)
+					return usagef("--data %q is not a JSON object", data)
 				}
 			}
 			if at != "" {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,8 +32,10 @@ const (
 	devLock      = "dev.lock" // held by a running `millrace dev`
 )
 
-// dialTime is how long to look for a Temporal server.
-const dialTime = 3 * time.Second
+const (
+	usualAddress = "127.0.0.1:7233" // of a Temporal server
+	dialTime     = 3 * time.Second  // how long to look for one
+)
 
 // running is what a running `millrace dev` says about itself in .millrace/dev.json.
 type running struct {
@@ -176,7 +179,7 @@ func (a *app) temporalOptions() (options client.Options, named bool, err error) 
 		options.HostPort, options.Namespace = state.Address, state.Namespace
 	}
 	if options.HostPort == "" {
-		options.HostPort = client.DefaultHostPort
+		options.HostPort = usualAddress
 	}
 	if options.Namespace == "" {
 		options.Namespace = client.DefaultNamespace
@@ -186,7 +189,7 @@ func (a *app) temporalOptions() (options client.Options, named bool, err error) 
 	return options, named, nil
 }
 
-// temporal is a connection to a Temporal server.
+// temporal is a connection to a Temporal server. A worker wants the Client itself.
 type temporal struct {
 	client.Client
 	Address   string
@@ -207,6 +210,9 @@ func connect(ctx context.Context, options client.Options) (*temporal, error) {
 	defer cancel()
 	connected, err := client.DialContext(limited, options)
 	if err != nil {
+		if _, plain := new(net.Dialer).DialContext(limited, "tcp", options.HostPort); plain != nil {
+			err = plain // says it in fewer words
+		}
 		return nil, fmt.Errorf("cannot reach a Temporal server at %s (%w): start one with `millrace dev` or set TEMPORAL_ADDRESS", options.HostPort, err)
 	}
 	return &temporal{Client: connected, Address: options.HostPort, Namespace: options.Namespace}, nil
