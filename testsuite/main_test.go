@@ -210,3 +210,11 @@ func (s *stage) events(tb testing.TB, workflow, record string) string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+func ref(text string) crm.Ref {
+	parsed, err := crm.ParseRef(text)
+	if err != nil {
+		panic(err)
+	}
+	return parsed
+}
