@@ -33,14 +33,15 @@ func CheckPath(name string, kinds []action.Kind) (*Checked, error) {
 		return nil, err
 	}
 	file, problems := Read(name, src, kinds)
-	checked := &Checked{File: file, Sources: map[string][]byte{name: src}}
-	if dir, found := FindWorkspace(filepath.Dir(name)); found {
-		if err := checked.readAround(dir, name, kinds); err != nil {
-			return nil, err
+	checked := &Checked{File: file, Diagnostics: problems, Sources: map[string][]byte{name: src}}
+	dir, found := FindWorkspace(filepath.Dir(name))
+	if found {
+		if checked.Workspace, _, err = ReadWorkspace(os.DirFS(dir), kinds); err != nil {
+			return nil, fmt.Errorf("%s: %w", dir, err)
 		}
 	}
-	checked.Diagnostics = append(problems, file.Check(checked.Workspace)...)
-	checked.Diagnostics.Sort()
+	checked.Diagnostics = append(checked.Diagnostics, file.Check(checked.Workspace)...)
+	checked.place(dir, name)
 	return checked, nil
 }
 
@@ -50,25 +51,19 @@ func checkFolder(dir string, kinds []action.Kind) (*Checked, error) {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	checked := &Checked{Workspace: workspace, Diagnostics: problems, Sources: map[string][]byte{}}
-	for i, one := range problems {
-		shown := filepath.Join(dir, filepath.FromSlash(one.File))
-		problems[i].File = shown
-		checked.Sources[shown] = workspace.Assets[one.File]
-	}
+	checked.place(dir, "")
 	return checked, nil
 }
 
-// readAround reads the workspace that a definition is in.
-func (c *Checked) readAround(dir, name string, kinds []action.Kind) error {
-	workspace, _, err := ReadWorkspace(os.DirFS(dir), kinds)
-	if err != nil {
-		return fmt.Errorf("%s: %w", dir, err)
-	}
-	c.Workspace = workspace
-	for asset, content := range workspace.Assets {
-		if _, taken := c.Sources[asset]; !taken {
-			c.Sources[asset] = content
+// place turns the names of workspace files into paths, except that of the definition that was asked
+// for, and collects their texts.
+func (c *Checked) place(dir, asked string) {
+	for i, one := range c.Diagnostics {
+		if one.File == asked {
+			continue
 		}
+		c.Diagnostics[i].File = filepath.Join(dir, filepath.FromSlash(one.File))
+		c.Sources[c.Diagnostics[i].File] = c.Workspace.Assets[one.File]
 	}
-	return nil
+	c.Diagnostics.Sort()
 }

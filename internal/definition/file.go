@@ -67,3 +67,12 @@ func (f *File) pos(keys ...string) schema.Pos {
 	}
 	return pos
 }
+
+// item is where an item of a list of the definition stands.
+func (f *File) item(i int, keys ...string) schema.Pos {
+	node := f.node
+	for _, key := range keys {
+		node = node.Get(key)
+	}
+	return node.Items[i].Pos
+}

@@ -95,18 +95,18 @@ func (c *checker) checkSchedule(schedule Schedule) {
 	if property, declared := c.catalog.Property(c.file.Object.Text, schedule.Property.Text); declared && property.Type != crm.TypeDate && property.Type != crm.TypeDatetime {
 		c.found.Errorf(schedule.Property.Pos(), "wrong-schedule", "%s is a %s, not a date", property.Name, property.Type)
 	}
-	for _, day := range schedule.Yearly {
+	for i, day := range schedule.Yearly {
 		if day.Year != 0 {
-			c.found.Errorf(c.file.pos("enroll", "schedule", "yearly"), "wrong-schedule", "%s: a day of every year has no year", day)
+			c.found.Errorf(c.file.item(i, "enroll", "schedule", "yearly"), "wrong-schedule", "%s: a day of every year has no year", day)
 		}
 	}
 }
 
 func (c *checker) checkSettings() {
 	settings := c.file.Settings
-	for _, window := range settings.Windows {
+	for i, window := range settings.Windows {
 		if window.From.Compare(window.To) >= 0 {
-			c.found.Errorf(c.file.pos("settings", "windows"), "wrong-window", "the window ends at %s, not after its start at %s", window.To, window.From).
+			c.found.Errorf(c.file.item(i, "settings", "windows"), "wrong-window", "the window ends at %s, not after its start at %s", window.To, window.From).
 				Hint = "a window over midnight is two windows"
 		}
 	}
