@@ -2,6 +2,7 @@ package crm
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -43,14 +44,8 @@ func ParseDuration(text string) (Duration, error) {
 		if !found || !isDigits(number) {
 			continue
 		}
-		if len(number) > 10 {
-			return Duration{}, invalidf("%q is longer than a hundred years", clip(text))
-		}
-		var n int64
-		for _, digit := range number {
-			n = n*10 + int64(digit-'0')
-		}
-		if n > maxDays*24*60*60 || n*int64(unit.days) > maxDays || time.Duration(n) > maxDays*24*time.Hour/max(unit.clock, 1) {
+		n, err := strconv.ParseInt(number, 10, 64)
+		if err != nil || n > maxDays*24*60*60 || n*int64(unit.days) > maxDays || n*int64(unit.clock/time.Second) > maxDays*24*60*60 {
 			return Duration{}, invalidf("%q is longer than a hundred years", clip(text))
 		}
 		d.Days += int(n) * unit.days
@@ -103,11 +98,11 @@ func (d Duration) afterBusiness(local time.Time, zone *time.Location) time.Time 
 	for {
 		date := DateOf(local, zone)
 		saturday := date.AddDays(int(time.Saturday - date.Weekday())).In(zone)
-		if open := saturday.Sub(local); left < open {
+		open := saturday.Sub(local)
+		if left < open {
 			return local.Add(left)
-		} else {
-			left -= open
 		}
+		left -= open
 		local = pastWeekend(saturday, zone)
 	}
 }

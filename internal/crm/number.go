@@ -1,8 +1,8 @@
 package crm
 
 import (
-	"fmt"
 	"math/big"
+	"strconv"
 	"strings"
 
 	"github.com/millrace/millrace/internal/schema"
@@ -35,10 +35,8 @@ func ParseNumber(text string) (Number, error) {
 	}
 	shift := 0
 	if hasExponent {
-		if !isDigits(strings.TrimLeft(exponent, "+-")) || len(exponent) > 5 {
-			return Number{}, invalid
-		}
-		if _, err := fmt.Sscanf(exponent, "%d", &shift); err != nil {
+		var err error
+		if shift, err = strconv.Atoi(exponent); err != nil {
 			return Number{}, invalid
 		}
 	}
@@ -46,7 +44,7 @@ func ParseNumber(text string) (Number, error) {
 	if whole+fraction == "" {
 		return Number{}, nil
 	}
-	if len(whole)+shift > maxDigits || len(fraction)-shift > maxDigits || len(whole)+len(fraction) > 2*maxDigits {
+	if shift > 2*maxDigits || shift < -2*maxDigits || len(whole)+shift > maxDigits || len(fraction)-shift > maxDigits || len(whole)+len(fraction) > 2*maxDigits {
 		return Number{}, invalidf("%s has more than %d digits", clip(text), maxDigits)
 	}
 	unscaled, _ := new(big.Int).SetString(whole+fraction, 10)

@@ -298,11 +298,11 @@ func (c call) eval(r *rendering) (any, error) {
 		return nil, fmt.Errorf("%s: %w", c.name, err)
 	}
 	result = settledResult(result)
-	if steps := cost(result); steps > maxOutput/64+1 {
+	steps := cost(result)
+	if steps > maxOutput/64+1 {
 		return nil, errTooLong
-	} else {
-		return result, r.spend(steps)
 	}
+	return result, r.spend(steps)
 }
 
 // settledResult is settled for what a function returns, which may be safe HTML.
