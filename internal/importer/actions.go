@@ -1,0 +1,596 @@
+package importer
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/millrace/millrace/internal/crm"
+	"go.yaml.in/yaml/v3"
+)
+
+// actionType says what a type of HubSpot's actions is here.
+type actionType struct {
+	kind string
+	stem string // of the ids of such actions
+	read func(w *workflow, a *action) (translation, error)
+}
+
+// translation is what one action becomes: steps one after the other, of which the last has the ports.
+type translation struct{ steps []step }
+
+var errNotBuilt = errors.New("there is no such action yet")
+
+// step is one use of a kind.
+type step struct {
+	kind   string
+	label  string
+	config *yaml.Node
+}
+
+func one(kind string, config *yaml.Node) translation {
+	return translation{steps: []step{{kind: kind, config: config}}}
+}
+
+// actionTypes are HubSpot's types of action, by their id or structure. Those without read become
+// placeholders of their kind.
+var actionTypes = map[string]actionType{
+	"0-1":           {"delay_set_amount", "delay", (*workflow).delay},
+	"0-28":          {"delay_until_day_or_time", "delay", (*workflow).delay},
+	"0-35":          {"delay_until_calendar_date", "delay", (*workflow).delayUntilDate},
+	"0-29":          {"delay_until_event", "wait", (*workflow).delayUntilEvent},
+	"STATIC_BRANCH": {"branch_value_equals", "branch", (*workflow).branchByValue},
+	"LIST_BRANCH":   {"branch_and_or", "branch", (*workflow).branchByFilter},
+
+	"AB_TEST_BRANCH": {"branch_random_split", "split", (*workflow).splitAtRandom},
+	"0-4":            {"send_email", "email", (*workflow).sendEmail},
+	"0-8":            {"send_internal_email_notification", "notify", (*workflow).notify},
+	"0-5":            {"edit_record", "edit", (*workflow).edit},
+	"0-25":           {"edit_record", "copy", (*workflow).copyProperty},
+	"0-261589386":    {"adjust_number_property", "adjust", (*workflow).adjust},
+	"WEBHOOK":        {"send_webhook", "webhook", (*workflow).webhook},
+
+	"0-3":         {kind: "create_task", stem: "task"},
+	"0-9":         {kind: "send_in_app_notification", stem: "notify"},
+	"0-11":        {kind: "rotate_record_to_owner", stem: "rotate"},
+	"0-13":        {"add_to_static_list", "list", (*workflow).staticList},
+	"0-14":        {kind: "create_record", stem: "create"},
+	"0-15":        {kind: "enroll_in_workflow", stem: "enroll"},
+	"0-18":        {kind: "create_salesforce_task", stem: "task"},
+	"0-19":        {kind: "set_salesforce_campaign", stem: "campaign"},
+	"0-23":        {kind: "send_internal_marketing_email", stem: "email"},
+	"0-30":        {kind: "add_to_ads_audience", stem: "audience"},
+	"0-31":        {kind: "set_marketing_contact_status", stem: "status"},
+	"0-33":        {kind: "format_data", stem: "format"},
+	"0-4702372":   {kind: "unenroll_from_sequence", stem: "sequence"},
+	"0-18224765":  {kind: "delete_contact", stem: "delete"},
+	"0-25085031":  {kind: "send_whatsapp_message", stem: "message"},
+	"0-230189361": {kind: "send_whatsapp_message", stem: "message"},
+	"0-40900952":  {kind: "send_sms_message", stem: "message"},
+	"0-43347357":  {kind: "manage_communication_subscription", stem: "subscription"},
+	"0-44475148":  {kind: "assign_conversation_owner", stem: "assign"},
+	"0-46510720":  {kind: "enroll_in_sequence", stem: "sequence"},
+	"0-61139476":  {kind: "remove_association_label", stem: "label"},
+	"0-61139484":  {kind: "update_association_label", stem: "label"},
+	"0-63189541":  {kind: "create_association", stem: "associate"},
+	"0-63809083":  {kind: "add_to_static_list", stem: "list"},
+	"0-63863438":  {kind: "remove_from_static_list", stem: "list"},
+	"0-73444249":  {kind: "apply_association_label", stem: "label"},
+	"0-169425243": {kind: "create_note", stem: "note"},
+	"0-172351286": {kind: "ask_ai", stem: "ask"},
+	"0-177946906": {kind: "enrich_record", stem: "enrich"},
+	"0-195318603": {kind: "ask_ai", stem: "ask"},
+	"0-199186210": {kind: "send_survey", stem: "survey"},
+	"0-201091202": {kind: "ask_ai", stem: "ask"},
+	"0-207702619": {kind: "ask_ai", stem: "ask"},
+	"0-216647524": {kind: "ask_ai", stem: "ask"},
+	"1-100451":    {kind: "asana_create_task", stem: "task"},
+	"1-2796901":   {kind: "google_sheets_add_row", stem: "row"},
+	"1-2825058":   {kind: "trello_create_card", stem: "card"},
+	"1-9488285":   {kind: "google_sheets_add_row", stem: "row"},
+	"1-179507819": {kind: "slack_send_notification", stem: "slack"},
+	"CUSTOM_CODE": {kind: "run_custom_code", stem: "code"},
+}
+
+// otherType is every type that is not in the table.
+var otherType = actionType{kind: "extension_action", stem: "action"}
+
+func (w *workflow) delay(a *action) (translation, error) {
+	var fields struct {
+		Delta      text       `json:"delta"`
+		TimeUnit   text       `json:"time_unit"`
+		DaysOfWeek []text     `json:"days_of_week"`
+		TimeOfDay  *timeOfDay `json:"time_of_day"`
+	}
+	if err := decode(a.Fields, &fields); err != nil {
+		return translation{}, err
+	}
+	var result translation
+	if fields.Delta != "" && fields.Delta != "0" {
+		span, err := spanOf(fields.Delta, fields.TimeUnit)
+		if err != nil {
+			return translation{}, err
+		}
+		node, err := spanNode(span)
+		if err != nil {
+			return translation{}, err
+		}
+		result = one("delay_set_amount", mapping(entry{"for", node}))
+	}
+	var at *yaml.Node
+	if fields.TimeOfDay != nil {
+		clock, err := fields.TimeOfDay.clock()
+		if err != nil {
+			return translation{}, err
+		}
+		at = str(clock)
+	}
+	switch {
+	case len(fields.DaysOfWeek) > 0:
+		days, err := weekdaysOf(fields.DaysOfWeek)
+		if err != nil {
+			return translation{}, err
+		}
+		result.steps = append(result.steps, step{kind: "delay_until_day_of_week", config: mapping(entry{"days", days}, entry{"time", at})})
+	case at != nil:
+		result.steps = append(result.steps, step{kind: "delay_until_time_of_day", config: mapping(entry{"time", at})})
+	case len(result.steps) == 0:
+		return translation{}, errors.New("it says neither how long to wait nor until when")
+	}
+	return result, nil
+}
+
+// delayUntilDate is a delay until a date, or, mislabelled, a plain one.
+func (w *workflow) delayUntilDate(a *action) (translation, error) {
+	var fields struct {
+		Date json.RawMessage `json:"date"`
+	}
+	if err := decode(a.Fields, &fields); err != nil {
+		return translation{}, err
+	}
+	if isNothing(fields.Date) {
+		return w.delay(a)
+	}
+	var date valueDocument
+	kind := "delay_until_calendar_date"
+	if err := decode(fields.Date, &date); err == nil && date.kind() != "STATIC_VALUE" {
+		kind = "delay_until_date_property"
+	}
+	return one(kind, nil), errNotBuilt
+}
+
+func (w *workflow) delayUntilEvent(a *action) (translation, error) {
+	var fields struct {
+		Branches   []json.RawMessage `json:"event_filter_branches"`
+		Expiration text              `json:"expiration_minutes"`
+	}
+	if err := decode(a.Fields, &fields); err != nil {
+		return translation{}, err
+	}
+	var event string
+	var alternatives []*yaml.Node
+	for i, raw := range fields.Branches {
+		spec, err := w.event(raw)
+		if err != nil {
+			return translation{}, err
+		}
+		if i > 0 && (spec.name != event || spec.where == nil || alternatives[0] == nil) {
+			return translation{}, errors.New("one action cannot wait for several events")
+		}
+		event, alternatives = spec.name, append(alternatives, spec.where)
+	}
+	if event == "" {
+		return translation{}, errors.New("it names no event")
+	}
+	var longest *yaml.Node
+	if fields.Expiration != "" {
+		span, err := spanOf(fields.Expiration, "MINUTES")
+		if err != nil {
+			return translation{}, err
+		}
+		if longest, err = spanNode(span); err != nil {
+			return translation{}, err
+		}
+	}
+	var which *yaml.Node
+	if alternatives[0] != nil {
+		which = group("any", alternatives)
+	}
+	return one("delay_until_event", mapping(entry{"event", str(event)}, entry{"where", which}, entry{"max_wait", longest})), nil
+}
+
+func (w *workflow) branchByValue(a *action) (translation, error) {
+	branches := list()
+	var values []string
+	for _, port := range a.ports {
+		if port.entry == nil {
+			continue
+		}
+		value := string(port.entry.BranchValue)
+		values = append(values, value)
+		branches.Content = append(branches.Content, mapping(entry{"name", str(port.name)}, entry{"is", scalar(value)}))
+	}
+	if len(values) == 0 {
+		return translation{}, errors.New("it has no value to branch by")
+	}
+	input, err := w.value(a.InputValue)
+	if err != nil {
+		return one("branch_value_equals", mapping(entry{"branches", branches})), err
+	}
+	if a.InputValue.kind() == "OBJECT_PROPERTY" {
+		w.space.use(w.object, propertyName(w.object, string(a.InputValue.PropertyName)), shape{values: values})
+	}
+	return one("branch_value_equals", mapping(entry{"value", str(input.text)}, entry{"branches", branches})), nil
+}
+
+func (w *workflow) branchByFilter(a *action) (translation, error) {
+	branches := list()
+	var problems []error
+	for _, port := range a.ports {
+		if port.entry == nil {
+			continue
+		}
+		filter, err := w.branchFilter(port.entry.FilterBranch)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", port.name, err))
+		}
+		branches.Content = append(branches.Content, mapping(entry{"name", str(port.name)}, entry{"when", filter}))
+	}
+	if len(branches.Content) == 0 {
+		problems = append(problems, errors.New("it has no branches"))
+	}
+	return one("branch_and_or", mapping(entry{"branches", branches})), errors.Join(problems...)
+}
+
+func (w *workflow) branchFilter(raw json.RawMessage) (*yaml.Node, error) {
+	if isNothing(raw) {
+		return nil, errEmptyFilter
+	}
+	return w.filter(raw)
+}
+
+// splitAtRandom translates a split; without percentages it is even.
+func (w *workflow) splitAtRandom(a *action) (translation, error) {
+	branches := list()
+	var problem error
+	for _, port := range a.ports {
+		share := 100 / len(a.ports)
+		if port.entry.Percentage != "" {
+			var err error
+			if share, err = port.entry.Percentage.whole(); err != nil || share < 0 || share > 100 {
+				problem = fmt.Errorf("%s is not a percentage", quote(string(port.entry.Percentage)))
+			}
+		}
+		branches.Content = append(branches.Content, mapping(entry{"name", str(port.name)}, entry{"percent", bare(fmt.Sprint(share))}))
+	}
+	if len(a.ports) < 2 {
+		problem = errors.New("it has fewer than two branches")
+	}
+	return one("branch_random_split", mapping(entry{"branches", branches})), problem
+}
+
+func (w *workflow) sendEmail(a *action) (translation, error) {
+	var fields struct {
+		ContentID text `json:"content_id"`
+		Subject   text `json:"subject"`
+	}
+	if err := decode(a.Fields, &fields); err != nil {
+		return translation{}, err
+	}
+	if fields.ContentID == "" {
+		return translation{}, errors.New("it names no e-mail")
+	}
+	id := string(fields.ContentID)
+	name := "hubspot-" + slug(id, 60)
+	w.need("email", id, name)
+	subject := string(fields.Subject)
+	if strings.Contains(subject, "{") {
+		subject = ""
+	}
+	w.space.emails[name] = emailStub{contentID: id, subject: subject}
+	result := one("send_email", mapping(entry{"email", str(name)}, entry{"to", w.contacts()}))
+	result.steps[0].label = subject
+	if w.space.hasEmail(name) {
+		return result, nil
+	}
+	return result, fmt.Errorf("the content of the e-mail %s is not part of a flow: fill in emails/%s.md", id, name)
+}
+
+// contacts is the target of a mail: nothing for the enrolled contact.
+func (w *workflow) contacts() *yaml.Node {
+	if w.object == "contact" {
+		return nil
+	}
+	return mapping(entry{"associated", str("contact")})
+}
+
+func (w *workflow) notify(a *action) (translation, error) {
+	var fields struct {
+		UserIDs         []text `json:"user_ids"`
+		TeamIDs         []text `json:"team_ids"`
+		OwnerProperties []text `json:"owner_properties"`
+		Subject         text   `json:"subject"`
+		Body            text   `json:"body"`
+	}
+	if err := decode(a.Fields, &fields); err != nil {
+		return translation{}, err
+	}
+	var users, teams, owners []*yaml.Node
+	for _, id := range fields.UserIDs {
+		name, err := w.named("user", id)
+		if err != nil {
+			return translation{}, err
+		}
+		w.space.users[name] = true
+		users = append(users, str(name))
+	}
+	for _, id := range fields.TeamIDs {
+		name, err := w.named("team", id)
+		if err != nil {
+			return translation{}, err
+		}
+		w.space.teams[name] = true
+		teams = append(teams, str(name))
+	}
+	for _, property := range fields.OwnerProperties {
+		name, err := w.property(subject{object: w.object}, string(property), shape{})
+		if err != nil {
+			return translation{}, err
+		}
+		owners = append(owners, str(name))
+	}
+	title, err := w.template(string(fields.Subject))
+	if err != nil {
+		return translation{}, err
+	}
+	body, err := w.template(string(fields.Body))
+	if err != nil {
+		return translation{}, err
+	}
+	if len(users)+len(teams)+len(owners) == 0 {
+		return translation{}, errors.New("it names nobody to notify")
+	}
+	result := one("send_internal_email_notification", mapping(
+		entry{"users", some(users)}, entry{"teams", some(teams)}, entry{"owner_properties", some(owners)},
+		entry{"subject", str(title.text)}, entry{"body", str(body.text)}))
+	result.steps[0].label = title.text
+	if title.template {
+		result.steps[0].label = ""
+	}
+	return result, nil
+}
+
+func (w *workflow) edit(a *action) (translation, error) {
+	var fields struct {
+		Property    text                 `json:"property_name"`
+		Value       *valueDocument       `json:"value"`
+		Association *associationDocument `json:"association"`
+	}
+	if err := decode(a.Fields, &fields); err != nil {
+		return translation{}, err
+	}
+	target, err := w.target(fields.Association)
+	if err != nil {
+		return translation{}, err
+	}
+	if fields.Value == nil {
+		return translation{}, errors.New("there is no value")
+	}
+	change, err := w.change(*fields.Value)
+	if err != nil {
+		return translation{}, err
+	}
+	name, err := w.property(subject{object: target.object}, string(fields.Property), change.told)
+	if err != nil {
+		return translation{}, err
+	}
+	switch {
+	case change.mode == "clear":
+		return one("edit_record", mapping(entry{"clear", list(str(name))}, entry{"on", target.node})), nil
+	case change.mode == "increment" && target.node == nil:
+		return one("adjust_number_property", mapping(entry{"property", str(name)}, entry{"by", change.value})), nil
+	}
+	return one("edit_record", mapping(entry{change.mode, mapping(entry{name, change.value})}, entry{"on", target.node})), nil
+}
+
+// change is what happens to a property.
+type change struct {
+	mode  string // key of edit_record
+	value *yaml.Node
+	told  shape
+}
+
+func (w *workflow) change(v valueDocument) (change, error) {
+	switch v.kind() {
+	case "INCREMENT":
+		amount := text("0")
+		if v.IncrementAmount != nil && *v.IncrementAmount != "" {
+			amount = *v.IncrementAmount
+		}
+		by, err := number(amount)
+		return change{"increment", by, shape{kind: crm.TypeNumber}}, err
+	case "STATIC_APPEND_VALUE":
+		value, err := w.template(string(v.StaticAppendValue))
+		value.told.multiple = true
+		return change{"append", value.node(), value.told}, err
+	case "APPEND_OBJECT_PROPERTY":
+		value, err := w.field(w.object, string(v.AppendPropertyName))
+		return change{"append", value.node(), shape{multiple: true}}, err
+	case "OBJECT_PROPERTY":
+		name, err := w.property(subject{object: w.object}, string(v.PropertyName), shape{})
+		return change{"copy", str(name), shape{}}, err
+	}
+	value, err := w.value(&v)
+	if value.text == "" && err == nil {
+		return change{mode: "clear"}, nil
+	}
+	return change{"set", value.node(), value.told}, err
+}
+
+// target is the record that an action changes; its node is nil for the enrolled one.
+type target struct {
+	object string
+	node   *yaml.Node
+}
+
+func (w *workflow) target(association *associationDocument) (target, error) {
+	if association == nil || association.TypeID == "" {
+		return target{object: w.object}, nil
+	}
+	known, isKnown := associationTypes[string(association.TypeID)]
+	if !isKnown || association.Category != "" && association.Category != "HUBSPOT_DEFINED" {
+		w.need("association", string(association.Category+" "+association.TypeID), "")
+		return target{}, fmt.Errorf("the association type %s of %s is not known", quote(string(association.TypeID)), quote(string(association.Category)))
+	}
+	return w.associated(known), nil
+}
+
+func (w *workflow) associated(to associationType) target {
+	node := mapping(entry{"associated", str(to.object)})
+	if to.primary {
+		node.Content = append(node.Content, str("primary"), boolean(true))
+	}
+	w.space.declare(to.object)
+	return target{to.object, node}
+}
+
+func (w *workflow) copyProperty(a *action) (translation, error) {
+	var fields struct {
+		From text `json:"source_property"`
+		To   text `json:"target_property"`
+		On   text `json:"target_object"`
+	}
+	if err := decode(a.Fields, &fields); err != nil {
+		return translation{}, err
+	}
+	where := target{object: w.object}
+	if object := strings.ToLower(string(fields.On)); object != "" && object != w.object {
+		if _, known := builtin.Object(object); !known {
+			return translation{}, fmt.Errorf("%s is not a type of record", quote(string(fields.On)))
+		}
+		where = w.associated(associationType{object: object})
+	}
+	from, err := w.property(subject{object: w.object}, string(fields.From), shape{})
+	if err != nil {
+		return translation{}, err
+	}
+	to, err := w.property(subject{object: where.object}, string(fields.To), shape{})
+	if err != nil {
+		return translation{}, err
+	}
+	return one("edit_record", mapping(entry{"copy", mapping(entry{to, str(from)})}, entry{"on", where.node})), nil
+}
+
+// adjust changes a number. HubSpot documents this action without its fields, so several spellings are read.
+func (w *workflow) adjust(a *action) (translation, error) {
+	var fields struct {
+		PropertyName text `json:"property_name"`
+		Property     text `json:"property"`
+		Operation    text `json:"operation"`
+		Direction    text `json:"direction"`
+		Amount       text `json:"amount"`
+		Value        text `json:"value"`
+	}
+	if err := decode(a.Fields, &fields); err != nil {
+		return translation{}, err
+	}
+	by, err := number(cmp.Or(fields.Amount, fields.Value))
+	if err != nil {
+		return translation{}, err
+	}
+	switch direction := strings.ToUpper(string(cmp.Or(fields.Operation, fields.Direction))); {
+	case strings.HasPrefix(direction, "DECREASE"), strings.HasPrefix(direction, "DECREMENT"):
+		by.Value = negative(by.Value)
+	case strings.HasPrefix(direction, "INCREASE"), strings.HasPrefix(direction, "INCREMENT"):
+	default:
+		return translation{}, errors.New("it says neither increase nor decrease")
+	}
+	name, err := w.property(subject{object: w.object}, string(cmp.Or(fields.PropertyName, fields.Property)), shape{kind: crm.TypeNumber})
+	if err != nil {
+		return translation{}, err
+	}
+	return one("adjust_number_property", mapping(entry{"property", str(name)}, entry{"by", by})), nil
+}
+
+func negative(number string) string {
+	if positive, was := strings.CutPrefix(number, "-"); was || number == "0" {
+		return positive
+	}
+	return "-" + number
+}
+
+// methods of a webhook.
+var methods = []text{"POST", "GET", "PUT", "PATCH", "DELETE"}
+
+func (w *workflow) webhook(a *action) (translation, error) {
+	if !slices.Contains(methods, a.Method) {
+		return translation{}, fmt.Errorf("the method %s cannot be called", quote(string(a.Method)))
+	}
+	if !strings.HasPrefix(string(a.WebhookURL), "https://") {
+		return translation{}, fmt.Errorf("%s is not an address that starts with https://", quote(string(a.WebhookURL)))
+	}
+	address, err := w.template(string(a.WebhookURL))
+	if err != nil {
+		return translation{}, err
+	}
+	query := mapping()
+	seen := map[text]bool{}
+	for _, param := range a.QueryParams {
+		value, err := w.value(param.Value)
+		if err == nil && (seen[param.Name] || param.Name == "") {
+			err = errors.New("it has no name of its own")
+		}
+		if err != nil {
+			return translation{}, fmt.Errorf("query parameter %s: %w", quote(string(param.Name)), err)
+		}
+		seen[param.Name] = true
+		query.Content = append(query.Content, str(string(param.Name)), value.node())
+	}
+	if len(query.Content) == 0 {
+		query = nil
+	}
+	auth, err := w.auth(a.AuthSettings)
+	if err != nil {
+		return translation{}, err
+	}
+	return one("send_webhook", mapping(entry{"url", str(address.text)}, entry{"method", str(string(a.Method))}, entry{"query", query}, entry{"auth", auth})), nil
+}
+
+// places of a webhook's key.
+var places = map[text]string{"HEADER": "header", "QUERY_PARAM": "query"}
+
+func (w *workflow) auth(settings *authDocument) (*yaml.Node, error) {
+	switch {
+	case settings == nil || settings.Type == "":
+		return nil, nil
+	case settings.Type == "SIGNATURE":
+		return mapping(entry{"signature", str(w.secret("hubspot-app-" + slug(string(settings.AppID), 60)))}), nil
+	case settings.Type != "AUTH_KEY" || places[settings.Location] == "" || settings.Name == "" || !validName.MatchString(string(settings.SecretName)):
+		return nil, errors.New("its authentication has no spelling")
+	}
+	return mapping(entry{"key", mapping(
+		entry{"name", str(string(settings.Name))}, entry{"in", str(places[settings.Location])}, entry{"secret", str(w.secret(string(settings.SecretName)))})}), nil
+}
+
+func (w *workflow) secret(name string) string {
+	w.need("secret", name, "secret://"+name)
+	return "secret://" + name
+}
+
+// staticList is the older action for lists, which both adds and removes.
+func (w *workflow) staticList(a *action) (translation, error) {
+	var fields struct {
+		Operation text `json:"operation"`
+	}
+	if err := decode(a.Fields, &fields); err != nil {
+		return translation{}, err
+	}
+	kind := "add_to_static_list"
+	if fields.Operation == "REMOVE" {
+		kind = "remove_from_static_list"
+	}
+	return one(kind, nil), errNotBuilt
+}

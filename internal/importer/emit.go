@@ -1,0 +1,199 @@
+package importer
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+const (
+	// maxNesting is how deep branches stand in each other before what follows is written apart.
+	maxNesting = 20
+	// maxVisits limits a jump back, of which HubSpot has none by its rules.
+	maxVisits = 100
+)
+
+// emitter writes the actions. A branch is always the last action of its block and all that follows it
+// stands in its ports, so the end of a block is the end of a path, as in HubSpot. The first connection to
+// an action is where it stands, later ones are jumps.
+type emitter struct {
+	*workflow
+	placed int
+	jumps  []jump
+	apart  []*action // to be written after the end of everything else
+}
+
+type jump struct {
+	from, to *action
+	node     *yaml.Node
+}
+
+func (w *workflow) emit() *yaml.Node {
+	e := &emitter{workflow: w}
+	actions := list()
+	if w.start == nil {
+		actions.Style = yaml.FlowStyle
+		return actions
+	}
+	e.apart = []*action{w.start}
+	for len(e.apart) > 0 {
+		next := e.apart[0]
+		if e.apart = e.apart[1:]; next.place > 0 {
+			continue
+		}
+		if len(actions.Content) > 0 { // what stands above must not run on into what is apart
+			actions.Content = append(actions.Content, mapping(entry{"end", flow(mapping())}))
+		}
+		actions.Content = append(actions.Content, e.block(nil, edge{to: string(next.ActionID)}, 0)...)
+	}
+	for _, jump := range e.jumps {
+		if jump.from != nil && jump.to.place <= jump.from.place && w.leads(jump.to, jump.from) {
+			jump.node.Content = append(jump.node.Content, str("max_visits"), bare(fmt.Sprint(maxVisits)))
+			w.warn("action %s jumps back to %s: the loop is limited to %d visits", jump.from.ActionID, jump.to.ActionID, maxVisits)
+		}
+		fold(jump.node)
+	}
+	return actions
+}
+
+func flow(node *yaml.Node) *yaml.Node {
+	node.Style = yaml.FlowStyle
+	return node
+}
+
+// block writes the path that a way from an action leads to.
+func (e *emitter) block(from *action, way edge, depth int) []*yaml.Node {
+	var items []*yaml.Node
+	for {
+		a := e.actions[way.to]
+		if a == nil {
+			return items
+		}
+		if a.place > 0 || way.jump && a.led || depth > maxNesting {
+			return append(items, e.jump(from, a))
+		}
+		e.placed++
+		a.place = e.placed
+		steps := e.action(a)
+		items = append(items, steps...)
+		if a.ports == nil {
+			from, way = a, a.next
+			continue
+		}
+		then := mapping()
+		for _, port := range a.ports {
+			if block := e.block(a, port.edge, depth+1); len(block) > 0 {
+				then.Content = append(then.Content, str(port.name), list(block...))
+			}
+		}
+		if len(then.Content) > 0 {
+			last := steps[len(steps)-1]
+			last.Content = append(last.Content, str("then"), then)
+		}
+		return items
+	}
+}
+
+func (e *emitter) jump(from, to *action) *yaml.Node {
+	node := mapping(entry{"go_to", str(to.id)})
+	e.jumps = append(e.jumps, jump{from, to, node})
+	e.apart = append(e.apart, to)
+	return node
+}
+
+// action writes one of HubSpot's actions: one use of a kind, or several after each other.
+func (e *emitter) action(a *action) []*yaml.Node {
+	result, problem := e.translateAction(a)
+	if problem != nil && len(result.steps) == 0 {
+		result = one(a.kind.kind, nil)
+	}
+	var items []*yaml.Node
+	for i, step := range result.steps {
+		id := a.id
+		if i > 0 {
+			id += "_then"
+		}
+		config := step.config
+		if config == nil {
+			config = mapping()
+		}
+		fold(config)
+		var placeholder *yaml.Node
+		if problem != nil {
+			placeholder = boolean(true)
+		}
+		item := mapping(entry{"id", str(id)}, entry{"label", optional(label(step.label))}, entry{"placeholder", placeholder}, entry{step.kind, config})
+		mapped := Mapped{Action: string(a.ActionID), Type: a.typeKey(), ID: id, Kind: step.kind}
+		if problem == nil {
+			e.report.Mapped = append(e.report.Mapped, mapped)
+		} else {
+			why := oneLine(problem)
+			item.HeadComment = comment("Placeholder: "+why, source(a.raw))
+			e.report.Placeholders = append(e.report.Placeholders, Placeholder{mapped, why})
+			e.needIDs(a)
+		}
+		items = append(items, item)
+	}
+	return items
+}
+
+func (e *emitter) translateAction(a *action) (translation, error) {
+	switch {
+	case a.broken != nil:
+		return translation{}, a.broken
+	case a.kind.read == nil && a.kind.kind == otherType.kind:
+		return translation{}, fmt.Errorf("the type of action %s is not known", quote(cmp.Or(a.typeKey(), "(none)")))
+	case a.kind.read == nil:
+		return translation{}, errNotBuilt
+	}
+	return a.kind.read(e.workflow, a)
+}
+
+// label is a text as a label: on one line, and not longer than labels may be.
+func label(title string) string {
+	runes := []rune(strings.Join(strings.Fields(title), " "))
+	return string(runes[:min(len(runes), 200)])
+}
+
+// idFields are the fields of actions that hold ids of an account.
+var idFields = []struct{ field, kind string }{
+	{"user_ids", "user"}, {"userId", "user"}, {"team_ids", "team"}, {"list_id", "list"}, {"listId", "list"}, {"flow_id", "workflow"},
+	{"email_content_id", "email"}, {"sequenceId", "sequence"}, {"subscriptionId", "subscription"}, {"object_type_id", "object"},
+}
+
+// needIDs notes the ids that the action of a placeholder names.
+func (e *emitter) needIDs(a *action) {
+	var fields map[string]any
+	if decode(a.Fields, &fields) == nil {
+		for _, one := range idFields {
+			for _, id := range texts(fields[one.field]) {
+				e.need(one.kind, id, "")
+			}
+		}
+	}
+	var code struct {
+		SecretNames []text `json:"secretNames"`
+	}
+	if decode(a.raw, &code) == nil {
+		for _, name := range code.SecretNames {
+			e.need("secret", string(name), "")
+		}
+	}
+}
+
+// texts are the texts in a value that is one or a list of them.
+func texts(value any) []string {
+	switch value := value.(type) {
+	case string:
+		return []string{value}
+	case []any:
+		var found []string
+		for _, one := range value {
+			found = append(found, texts(one)...)
+		}
+		return found
+	}
+	return nil
+}

@@ -1,0 +1,246 @@
+package importer
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/millrace/millrace/internal/crm"
+	"go.yaml.in/yaml/v3"
+)
+
+// workspace collects what the workflows of an import refer to, for the files beside them.
+type workspace struct {
+	exists func(path string) bool
+	flows  map[string]string // workflow ids by HubSpot's flow id
+	shapes map[string]map[string]*shape
+	emails map[string]emailStub
+	lists  map[string]listStub
+	users  map[string]bool
+	teams  map[string]bool
+
+	renamed []Renamed
+	kept    []string
+}
+
+type emailStub struct{ contentID, subject string }
+type listStub struct{ listID, object string }
+
+func newWorkspace(exists func(string) bool) *workspace {
+	if exists == nil {
+		exists = func(string) bool { return false }
+	}
+	return &workspace{
+		exists: exists, flows: map[string]string{}, shapes: map[string]map[string]*shape{},
+		emails: map[string]emailStub{}, lists: map[string]listStub{}, users: map[string]bool{}, teams: map[string]bool{},
+	}
+}
+
+// use notes what a use tells about a property.
+func (s *workspace) use(object, name string, told shape) {
+	s.declare(object)
+	known := s.shapes[object][name]
+	if known == nil {
+		known = &shape{}
+		s.shapes[object][name] = known
+	}
+	if strength[told.kind] > strength[known.kind] {
+		known.kind = told.kind
+	}
+	known.multiple = known.multiple || told.multiple
+	for _, value := range told.values {
+		if value != "" && !slices.Contains(known.values, value) {
+			known.values = append(known.values, value)
+		}
+	}
+}
+
+// rename notes that a property has another name here.
+func (s *workspace) rename(object, theirs, ours string) {
+	if one := (Renamed{Object: object, HubSpot: theirs, Name: ours}); !slices.Contains(s.renamed, one) {
+		s.renamed = append(s.renamed, one)
+	}
+}
+
+// declare notes that an object is used.
+func (s *workspace) declare(object string) {
+	if s.shapes[object] == nil {
+		s.shapes[object] = map[string]*shape{}
+	}
+}
+
+// strength says which of two types wins when a property is used as both: the one with more operators
+// that no other type has.
+var strength = map[crm.PropertyType]int{
+	"": 0, crm.TypeString: 1, crm.TypeEnumeration: 2, crm.TypeBool: 3, crm.TypeNumber: 4, crm.TypeDatetime: 5,
+}
+
+// property declares a property from what its uses told.
+func (s shape) property(name string) crm.Property {
+	property := crm.Property{Name: name, Type: s.kind, Multiple: s.multiple}
+	if property.Type == "" {
+		property.Type = guess(s.values)
+	}
+	if s.multiple {
+		property.Type = crm.TypeEnumeration
+	}
+	return property
+}
+
+// guess is the type that values suggest of which nothing else is known.
+func guess(values []string) crm.PropertyType {
+	found := crm.PropertyType("")
+	for _, value := range values {
+		kind := crm.Infer(value)
+		if found != "" && kind != found {
+			return crm.TypeString
+		}
+		found = kind
+	}
+	if found == "" {
+		return crm.TypeString
+	}
+	return found
+}
+
+// files writes the files beside the workflows.
+func (s *workspace) files(files map[string][]byte) error {
+	if err := s.add(files, "millrace.yaml", account()); err != nil {
+		return err
+	}
+	for _, object := range slices.Sorted(maps.Keys(s.shapes)) {
+		if declaration := s.object(object); declaration != nil {
+			if err := s.add(files, "objects/"+object+".yaml", declaration); err != nil {
+				return err
+			}
+		}
+	}
+	for name, stub := range s.emails {
+		if !s.hasEmail(name) {
+			files["emails/"+name+".md"] = stub.content()
+		}
+	}
+	for name, stub := range s.lists {
+		declaration := mapping(entry{"name", str("HubSpot list " + stub.listID)}, entry{"object", str(stub.object)})
+		if err := s.add(files, "lists/"+name+".yaml", declaration); err != nil {
+			return err
+		}
+	}
+	if len(s.users)+len(s.teams) == 0 {
+		return nil
+	}
+	return s.add(files, "users.yaml", s.people())
+}
+
+func (s *workspace) hasEmail(name string) bool {
+	return s.exists("emails/"+name+".md") || s.exists("emails/"+name+".html")
+}
+
+// add writes a file unless the workspace has it already.
+func (s *workspace) add(files map[string][]byte, path string, node *yaml.Node) error {
+	if s.exists(path) {
+		s.kept = append(s.kept, path)
+		return nil
+	}
+	content, err := render(node)
+	files[path] = content
+	return err
+}
+
+func account() *yaml.Node {
+	node := mapping(entry{"time_zone", str("UTC")})
+	node.HeadComment = comment("HubSpot counts times and days in the time zone of the account, which an export does not name.")
+	return node
+}
+
+var builtin = crm.Builtin()
+
+// object declares the properties of an object that are not built in, nil when there are none. A built-in
+// enumeration whose options lack a value that is used is declared anew with it.
+func (s *workspace) object(name string) *yaml.Node {
+	declared := mapping()
+	for _, property := range slices.Sorted(maps.Keys(s.shapes[name])) {
+		shape := s.shapes[name][property]
+		known, isBuiltin := builtin.Property(name, property)
+		if isBuiltin || property == "id" {
+			if options := missing(known, shape.values); options != nil {
+				declared.Content = append(declared.Content, str(property), options)
+			}
+			continue
+		}
+		use := shape.property(property)
+		node := mapping(entry{"type", str(string(use.Type))})
+		if use.Multiple {
+			node.Content = append(node.Content, str("multiple"), boolean(true))
+		}
+		fold(node)
+		if use.Type == crm.TypeEnumeration && len(shape.values) > 0 {
+			node.HeadComment = ""
+			node.LineComment = comment("used: " + strings.Join(shape.values, ", ") + "; without options any value is one")
+		}
+		declared.Content = append(declared.Content, str(property), node)
+	}
+	_, isBuiltin := builtin.Object(name)
+	if isBuiltin && len(declared.Content) == 0 {
+		return nil
+	}
+	object := mapping(entry{"object", str(name)})
+	if len(declared.Content) > 0 {
+		object.Content = append(object.Content, str("properties"), declared)
+	}
+	return object
+}
+
+// missing declares a built-in enumeration with the values that its options lack, nil when they lack none.
+func missing(property crm.Property, values []string) *yaml.Node {
+	if len(property.Options) == 0 {
+		return nil
+	}
+	options := list()
+	for _, option := range property.Options {
+		options.Content = append(options.Content, str(option.Value))
+		values = slices.DeleteFunc(slices.Clone(values), func(value string) bool { return value == option.Value })
+	}
+	if len(values) == 0 {
+		return nil
+	}
+	for _, value := range values {
+		options.Content = append(options.Content, str(value))
+	}
+	node := mapping(entry{"type", str(string(property.Type))}, entry{"options", options})
+	fold(node)
+	return node
+}
+
+// content is an e-mail that says what has to be filled in.
+func (e emailStub) content() []byte {
+	subject := e.subject
+	if subject == "" {
+		subject = "HubSpot e-mail " + e.contentID
+	}
+	front, _ := render(mapping(entry{"subject", str(subject)}))
+	return fmt.Appendf(nil, "---\n%s---\nFill in the content of the HubSpot e-mail %s here, then take `placeholder: true` from the actions that send it.\n", front, e.contentID)
+}
+
+// people declares users and teams by their HubSpot ids.
+func (s *workspace) people() *yaml.Node {
+	var users, teams []*yaml.Node
+	for _, id := range slices.Sorted(maps.Keys(s.users)) {
+		users = append(users, mapping(entry{"id", str(id)}, entry{"name", str("HubSpot user " + id)}))
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.teams)) {
+		teams = append(teams, mapping(entry{"id", str(id)}, entry{"name", str("HubSpot team " + id)}))
+	}
+	node := mapping()
+	for _, part := range []struct {
+		key   string
+		items []*yaml.Node
+	}{{"users", users}, {"teams", teams}} {
+		if len(part.items) > 0 {
+			node.Content = append(node.Content, str(part.key), list(part.items...))
+		}
+	}
+	node.HeadComment = comment("Fill in names, addresses and teams of these people.")
+	return node
+}
