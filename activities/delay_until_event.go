@@ -29,8 +29,8 @@ var delayUntilEvent = action.Define(action.Spec[delayUntilEventConfig]{
 event that happens at the very end of the wait counts.
 
 Events count from the arrival on, with ` + "`look_back`" + ` from earlier on, and with ` + "`source`" + ` from the moment that action was done. An
-event that names the step it answers has to name that action; one that names none counts by its time. When the action is edited,
-events count from the edit on, and a ` + "`max_wait`" + ` shortened below the time already spent ends the wait at once.
+event that names the step it answers has to name that action; one that names none counts by its time. When an edit changes the
+event's type, events count from the edit on; a ` + "`max_wait`" + ` shortened below the time already spent ends the wait at once.
 
 Unconfirmed, and so our design: events are compared by the time they happened, not by the time they were received; the
 matched event's properties are an output.`,
@@ -112,8 +112,12 @@ func newEventWait(ctx context.Context, env *action.Env, call plan.Call, cfg dela
 			wait.since = sent
 		}
 	}
-	if call.Edited.After(wait.since) {
-		wait.since = call.Edited
+	listening := call.Listening
+	if call.Awaits != "" && call.Awaits != cfg.Event.Text {
+		listening = call.Edited
+	}
+	if listening.After(wait.since) {
+		wait.since = listening
 	}
 	if !cfg.MaxWait.IsZero() {
 		wait.deadline = cfg.MaxWait.After(call.Arrived, zone, false)

@@ -151,7 +151,7 @@ func TestSendEmailRefusedForGood(t *testing.T) {
 	_, err := b.run()
 	requirePermanent(t, err, "no-such-mailbox")
 	_, err = b.run()
-	requirePermanent(t, err, "rejected") // as the ledger remembers it
+	requirePermanent(t, err, "no-such-mailbox") // as the ledger remembers it
 	require.Empty(t, server.Messages())
 }
 

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/workflows"
@@ -122,7 +123,7 @@ func (s *stage) startRaw(t *testing.T, id, input string) client.WorkflowRun {
 	t.Helper()
 	started, err := s.WorkflowService().StartWorkflowExecution(t.Context(), &workflowservice.StartWorkflowExecutionRequest{
 		Namespace: s.Namespace, WorkflowId: id, WorkflowType: &common.WorkflowType{Name: plan.WorkflowType},
-		TaskQueue: &taskqueue.TaskQueue{Name: plan.TaskQueue}, Input: raw(input), RequestId: id,
+		TaskQueue: &taskqueue.TaskQueue{Name: plan.TaskQueue}, Input: raw(input), RequestId: uuid.NewString(),
 	})
 	require.NoError(t, err)
 	return s.GetWorkflow(t.Context(), id, started.GetRunId())

@@ -52,11 +52,19 @@ func build(account Account, books *store.Store) (action.Providers, error) {
 	settings := provider.SMTP{Host: server.Host, Port: server.Port, Username: server.Username, TLS: server.TLS}
 	if server.Password != "" {
 		if settings.Password, err = secrets.Resolve(server.Password); err != nil {
-			return action.Providers{}, err
+			ways.Mail = noMail{err}
+			return ways, nil
 		}
 	}
 	ways.Mail = provider.NewSMTP(settings)
 	return ways, nil
+}
+
+// noMail keeps mail waiting for its operator; everything else goes on.
+type noMail struct{ err error }
+
+func (n noMail) Send(context.Context, provider.Email) error {
+	return &provider.Refused{Reason: "no-password", Temporary: true, Err: n.err}
 }
 
 // Outbox records in the store what would have been sent.

@@ -140,7 +140,8 @@ func (e *enrollment) ask(ctx workflow.Context, why plan.Call) (plan.Outcome, err
 	call := plan.Call{
 		Enrollment: e.Enrollment, Plan: e.Plan, Node: e.Node, Visit: e.Visits[e.Node],
 		Arrived: e.Arrived, Edited: e.Edited, Now: workflow.Now(ctx),
-		Event: why.Event, Due: why.Due, Force: why.Force, Took: e.Took, Notes: e.Notes,
+		Event: why.Event, Due: why.Due, Force: why.Force,
+		Awaits: e.Awaits, Listening: e.Listening, Took: e.Took, Notes: e.Notes,
 	}
 	e.Notes = nil
 	for _, id := range node.Reads {
@@ -166,8 +167,11 @@ func (e *enrollment) ask(ctx workflow.Context, why plan.Call) (plan.Outcome, err
 // wait parks the enrollment until an awaited event, the deadline, a new plan or a person's word. The order of the
 // cases is fixed for ever: it decides what wins when several are there at once.
 func (e *enrollment) wait(ctx workflow.Context, outcome plan.Outcome) (event *plan.Event, due bool) {
+	if e.Awaits != "" && e.Awaits != outcome.Event {
+		e.Listening = e.Edited
+	}
 	e.Until, e.Awaits, e.waiting = outcome.Until, outcome.Event, true
-	defer func() { e.Until, e.Awaits, e.waiting = time.Time{}, "", false }()
+	defer func() { e.Until, e.waiting = time.Time{}, false }()
 	e.describe(ctx)
 	e.drain(ctx)
 	if event := e.awaited(outcome); event != nil {
@@ -268,6 +272,7 @@ func (e *enrollment) take(ctx workflow.Context, edge plan.Edge) *plan.Exit {
 
 func (e *enrollment) arrive(ctx workflow.Context, node string) {
 	e.Node, e.Arrived, e.Edited = node, workflow.Now(ctx), time.Time{}
+	e.Awaits, e.Listening = "", time.Time{}
 	if node != "" {
 		e.Visits = set(e.Visits, node, e.Visits[node]+1)
 		e.Steps++

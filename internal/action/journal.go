@@ -1,7 +1,6 @@
 package action
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/millrace/millrace/internal/plan"
@@ -49,12 +48,4 @@ func (e *Env) entries(kind Kind, outcome plan.Outcome) []plan.Entry {
 		result.Event = plan.JournalBranch
 	}
 	return append(entries, result)
-}
-
-func quote(text string) json.RawMessage {
-	quoted, err := json.Marshal(text)
-	if err != nil { // a string always has a JSON form
-		panic(err)
-	}
-	return quoted
 }

@@ -2,7 +2,9 @@ package action
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 
 	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/internal/provider"
@@ -40,43 +42,56 @@ func (e *Env) Once(ctx context.Context, recipient string, effect func(ctx contex
 	case found && row.State == plan.LedgerDone:
 		return nil
 	case found && row.State == plan.LedgerFailed:
-		return Permanent("rejected", "%s: %s", recipient, row.Result)
+		var rejected rejection
+		return errors.Join(json.Unmarshal(row.Result, &rejected), Permanent(rejected.Reason, "%s", rejected.Message))
 	case found && (row.State == plan.LedgerStarted || row.State == plan.LedgerUnknown):
-		return e.cut(ctx, key, recipient)
+		return e.cut(ctx, key)
 	}
-	if err := e.put(ctx, key, plan.LedgerStarted, nil); err != nil {
+	if err := e.put(ctx, key, plan.LedgerStarted, rejection{}); err != nil {
 		return err
 	}
 	sent := effect(ctx, key)
 	if sent == nil {
-		return e.put(ctx, key, plan.LedgerDone, nil)
+		return e.put(ctx, key, plan.LedgerDone, rejection{})
 	}
 	refused, clean := provider.AsRefused(sent)
 	switch {
 	case !clean:
-		return errors.Join(e.cut(ctx, key, recipient), sent)
+		e.Log.Warn("a send was cut in the middle", "key", key, "error", sent)
+		return e.cut(ctx, key)
 	case refused.Temporary:
-		return errors.Join(sent, e.put(ctx, key, plan.LedgerRefused, sent))
+		return errors.Join(sent, e.put(ctx, key, plan.LedgerRefused, rejection{refused.Reason, refused.Err.Error()}))
 	default:
-		if err := e.put(ctx, key, plan.LedgerFailed, sent); err != nil {
+		if err := e.put(ctx, key, plan.LedgerFailed, rejection{refused.Reason, refused.Err.Error()}); err != nil {
 			return err
 		}
-		return Permanent(refused.Reason, "%s: %v", recipient, refused.Err)
+		return Permanent(refused.Reason, "%v", refused.Err)
 	}
+}
+
+// rejection is what the ledger keeps of a refusal. It names no recipient: errors reach Temporal's histories,
+// which hold ids only (design §6).
+type rejection struct {
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
 }
 
 // cut writes down that nobody can say what became of an effect.
-func (e *Env) cut(ctx context.Context, key, recipient string) error {
-	if err := e.put(ctx, key, plan.LedgerUnknown, nil); err != nil {
+func (e *Env) cut(ctx context.Context, key string) error {
+	if err := e.put(ctx, key, plan.LedgerUnknown, rejection{}); err != nil {
 		return err
 	}
-	return Permanent(reasonUnknown, "the send to %s was cut in the middle: nobody can say whether it left, so it is not repeated", recipient)
+	return Permanent(reasonUnknown, "the send was cut in the middle: nobody can say whether it left, so it is not repeated")
 }
 
-func (e *Env) put(ctx context.Context, key, state string, cause error) error {
+func (e *Env) put(ctx context.Context, key, state string, why rejection) error {
 	row := plan.LedgerRow{Key: key, State: state, At: e.now}
-	if cause != nil {
-		row.Result = quote(cause.Error())
+	if why.Reason != "" {
+		result, err := json.Marshal(why)
+		if err != nil {
+			return fmt.Errorf("encoding why %s was refused: %w", key, err)
+		}
+		row.Result = result
 	}
 	return e.store.PutLedger(ctx, row)
 }

@@ -16,13 +16,15 @@ type Call struct {
 	Arrived    time.Time                  `json:"arrived"`
 	Edited     time.Time                  `json:"edited,omitzero"` // when a reload first showed another Hash of this node
 	Now        time.Time                  `json:"now"`
-	Event      *Event                     `json:"event,omitempty"`   // the event that woke the wait
-	Due        bool                       `json:"due,omitempty"`     // the wait's deadline has come: answer for good
-	Force      bool                       `json:"force,omitempty"`   // an operator skipped the wait for a window
-	Outputs    map[string]json.RawMessage `json:"outputs,omitempty"` // by action id: what Node.Reads names
-	Visits     map[string]int             `json:"visits,omitempty"`  // how often the nodes of Node.Reads were visited
-	Took       []string                   `json:"took,omitempty"`    // ids of events that earlier waits consumed
-	Notes      []Note                     `json:"notes,omitempty"`   // what the interpreter did since the last call
+	Event      *Event                     `json:"event,omitempty"`    // the event that woke the wait
+	Due        bool                       `json:"due,omitempty"`      // the wait's deadline has come: answer for good
+	Force      bool                       `json:"force,omitempty"`    // an operator skipped the wait for a window
+	Outputs    map[string]json.RawMessage `json:"outputs,omitempty"`  // by action id: what Node.Reads names
+	Visits     map[string]int             `json:"visits,omitempty"`   // how often the nodes of Node.Reads were visited
+	Awaits     string                     `json:"awaits,omitempty"`   // event type that this visit waited for until now
+	Listening  time.Time                  `json:"listening,omitzero"` // when an edit changed that type; zero = since the arrival
+	Took       []string                   `json:"took,omitempty"`     // ids of events that earlier waits consumed
+	Notes      []Note                     `json:"notes,omitempty"`    // what the interpreter did since the last call
 }
 
 // Key names this visit of this node for ever: it neither contains a run id nor an attempt, so that

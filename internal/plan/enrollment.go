@@ -56,17 +56,18 @@ type State struct {
 	Node       string                     `json:"node,omitempty"`
 	Arrived    time.Time                  `json:"arrived,omitzero"`
 	Edited     time.Time                  `json:"edited,omitzero"`
-	Until      time.Time                  `json:"until,omitzero"`    // absolute deadline of the present wait
-	Awaits     string                     `json:"awaits,omitempty"`  // event type of the present wait
-	Paused     bool                       `json:"paused,omitempty"`  // held by an operator
-	Visits     map[string]int             `json:"visits,omitempty"`  // by node
-	Steps      int                        `json:"steps,omitempty"`   // node visits since the start of the enrollment
-	Pending    []Event                    `json:"pending,omitempty"` // received, not yet awaited; bounded
-	Seen       []string                   `json:"seen,omitempty"`    // ids of events received; bounded
-	Took       []string                   `json:"took,omitempty"`    // ids of events that waits consumed; bounded
-	Outputs    map[string]json.RawMessage `json:"outputs,omitempty"` // by action id, of nodes with Keep
-	Path       []Visited                  `json:"path,omitempty"`    // the last visits; bounded
-	Notes      []Note                     `json:"notes,omitempty"`   // for the journal, sent with the next call
+	Until      time.Time                  `json:"until,omitzero"`     // absolute deadline of the present wait
+	Awaits     string                     `json:"awaits,omitempty"`   // event type that this visit waits for
+	Listening  time.Time                  `json:"listening,omitzero"` // when an edit changed that type
+	Paused     bool                       `json:"paused,omitempty"`   // held by an operator
+	Visits     map[string]int             `json:"visits,omitempty"`   // by node
+	Steps      int                        `json:"steps,omitempty"`    // node visits since the start of the enrollment
+	Pending    []Event                    `json:"pending,omitempty"`  // received, not yet awaited; bounded
+	Seen       []string                   `json:"seen,omitempty"`     // ids of events received; bounded
+	Took       []string                   `json:"took,omitempty"`     // ids of events that waits consumed; bounded
+	Outputs    map[string]json.RawMessage `json:"outputs,omitempty"`  // by action id, of nodes with Keep
+	Path       []Visited                  `json:"path,omitempty"`     // the last visits; bounded
+	Notes      []Note                     `json:"notes,omitempty"`    // for the journal, sent with the next call
 }
 
 // Visited is one visit on the path that an enrollment took.

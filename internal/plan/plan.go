@@ -34,7 +34,7 @@ type Plan struct {
 	Workflow string            `json:"workflow"`
 	Object   string            `json:"object"`
 	Revision int               `json:"revision"`
-	Hash     string            `json:"hash"` // of everything below, so equal definitions have equal plans
+	Hash     string            `json:"hash"` // of everything but Revision and Moved, so equal definitions have equal plans
 	Start    Edge              `json:"start,omitzero"`
 	Nodes    map[string]Node   `json:"nodes,omitempty"`
 	Moved    map[string]string `json:"moved,omitempty"` // cumulative: deleted node → where its people go; "" = completed
