@@ -40,10 +40,11 @@ func newDev(a *app) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "dev [WORKSPACE]",
 		Short: "Run a workspace on this machine, with everything embedded",
-		Long: `Run a workspace: a Temporal server with its Web UI, a worker, and a database, all
-in this process and its child. The workspace is pushed now and whenever a file in
-it changes; while it has errors, the last good revisions stay. Other commands find
-what runs here by themselves. State is kept in .millrace/; Ctrl-C stops all.
+		Long: `Run a workspace: a Temporal server with its Web UI, a worker and a database, in
+this process and its child. The workspace is pushed now, and again whenever a
+file in it changes; while it has errors, the last good revisions stay. Other
+commands find what runs here by themselves. State is kept in .millrace/; Ctrl-C
+stops everything.
 
 When TEMPORAL_ADDRESS names a server, it is used and none is started.`,
 		Example: "  millrace dev examples/trial-nurture",
@@ -293,7 +294,11 @@ func (w *watcher) look() map[string]stamp {
 // push publishes the workspace and tells what came of it. Mistakes are the author's: they end nothing.
 func (w *watcher) push(ctx context.Context) {
 	w.seen = w.look()
-	result, sources, err := w.publish(ctx, w.client.Store, w.path, pushing{})
+	var result pushed
+	checked, err := w.readWorkspace(w.path)
+	if err == nil {
+		result, err = w.publish(ctx, w.client.Store, checked, w.path, pushing{})
+	}
 	if err != nil {
 		if ctx.Err() == nil {
 			w.note("millrace: %s", oneLine(err))
@@ -301,7 +306,7 @@ func (w *watcher) push(ctx context.Context) {
 		return
 	}
 	w.tellInside(ctx, &result, func() (*enroll.Client, func(), error) { return w.client, func() {}, nil })
-	result.Diagnostics.Print(w.Stderr, sources, w.color(w.Stderr))
+	result.Diagnostics.Print(w.Stderr, checked.Sources, w.color(w.Stderr))
 	result.print(w.Stderr)
 	if result.Diagnostics.HasErrors() {
 		w.note("%s: the revisions that were published stay until this is mended", tally(result.Diagnostics))

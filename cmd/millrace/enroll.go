@@ -32,8 +32,9 @@ func newEnroll(a *app) *cobra.Command {
 		Long: `Enroll records in a workflow. Those that fail are told, and the others go on.
 Whether a record is admitted is decided inside: ` + "`millrace history`" + ` tells.
 
---file names a CSV file whose first column holds records, or ids of records of the
-workflow's object. A first line "record" or "id" is a head; - is standard input.`,
+--file names a CSV file whose first column holds records, or ids of records of
+the workflow's object. A first line "record" or "id" is a head; - is standard
+input.`,
 		Example: "  millrace enroll trial-nurture contact/51 contact/52",
 		Args:    arguments(1, -1),
 		RunE: func(command *cobra.Command, args []string) error {

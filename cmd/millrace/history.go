@@ -29,8 +29,8 @@ func newHistory(a *app) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "history WORKFLOW RECORD",
 		Short: "Tell what happened to a record in a workflow",
-		Long: `Tell what happened to a record in a workflow, over all its enrollments there, the
-oldest first. Steps are counted from the start of an enrollment.`,
+		Long: `Tell what happened to a record in a workflow, over all its enrollments there,
+the oldest first. Steps are counted from the start of an enrollment.`,
 		Example: "  millrace history trial-nurture contact/51",
 		Args:    arguments(2, 2),
 		RunE: func(command *cobra.Command, args []string) error {

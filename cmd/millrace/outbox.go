@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/internal/store"
 	"github.com/spf13/cobra"
 )
@@ -16,8 +17,8 @@ func newOutbox(a *app) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "outbox",
 		Short: "Show what was sent without a provider",
-		Long: `Show the mails that were written instead of sent, since no provider is configured,
-the oldest first. As JSON they come with their bodies.`,
+		Long: `Show what was written instead of sent, since no provider is configured, the
+oldest first. As JSON the messages come with their bodies.`,
 		Example: "  millrace outbox --body",
 		Args:    arguments(0, 0),
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -43,9 +44,7 @@ func (a *app) outbox(ctx context.Context, books *store.Store, body bool) error {
 	}
 	return a.show(list(messages), func(w io.Writer) {
 		if body {
-			for _, message := range messages {
-				fmt.Fprintf(w, "%s  %s to %s\nSubject: %s\n\n%s\n\n", clock(message.At, zone), message.Channel, message.To, message.Subject, strings.TrimSpace(message.Body))
-			}
+			printMessages(w, messages, zone)
 			return
 		}
 		rows := [][]string{{"TIME", "CHANNEL", "TO", "SUBJECT"}}
@@ -54,4 +53,13 @@ func (a *app) outbox(ctx context.Context, books *store.Store, body bool) error {
 		}
 		table(w, rows)
 	})
+}
+
+func printMessages(w io.Writer, messages []plan.Message, zone *time.Location) {
+	for _, message := range messages {
+		fmt.Fprintf(w, "%s  %s to %s\nSubject: %s\n\n", clock(message.At, zone), message.Channel, printable(message.To), printable(message.Subject))
+		for line := range strings.Lines(strings.TrimSpace(message.Body) + "\n\n") {
+			fmt.Fprintln(w, printable(strings.TrimSuffix(line, "\n")))
+		}
+	}
 }

@@ -68,6 +68,14 @@ func (a *app) readFile(name string) ([]byte, error) {
 	return os.ReadFile(a.absolute(name))
 }
 
+// writeFile writes a file, and the folders that it is in.
+func writeFile(name string, content []byte) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(name, content, 0o644)
+}
+
 // dev returns the `millrace dev` that runs for a workspace, if one does.
 func dev(folder string) (state running, found bool) {
 	lock := flock.New(filepath.Join(folder, stateFolder, devLock), flock.SetFlag(os.O_RDONLY))

@@ -53,8 +53,8 @@ func newPush(a *app) *cobra.Command {
 		Short: "Publish what changed in a workspace",
 		Long: `Check a workspace and publish it, all of it or nothing: definitions that changed
 become new revisions, and people inside go on by them. A workflow that is
-published for the first time is on. Without WORKSPACE the one around the working
-directory is pushed.`,
+published for the first time is on. Without WORKSPACE the one around the
+working directory is pushed.`,
 		Example: "  millrace push examples/trial-nurture --dry-run",
 		Args:    arguments(0, 1),
 		RunE: func(command *cobra.Command, args []string) error {
@@ -72,12 +72,16 @@ directory is pushed.`,
 }
 
 func (a *app) push(ctx context.Context, folder string, how pushing) (err error) {
+	checked, err := a.readWorkspace(folder)
+	if err != nil {
+		return err
+	}
 	books, err := a.createStore(ctx, a.absolute(folder))
 	if err != nil {
 		return err
 	}
 	defer closing(books, &err)
-	result, sources, err := a.publish(ctx, books, folder, how)
+	result, err := a.publish(ctx, books, checked, folder, how)
 	if err != nil {
 		return err
 	}
@@ -85,7 +89,7 @@ func (a *app) push(ctx context.Context, folder string, how pushing) (err error) 
 		a.tellInside(ctx, &result, func() (*enroll.Client, func(), error) { return a.enrollments(ctx, books) })
 	}
 	if a.output == outputText {
-		result.Diagnostics.Print(a.Stderr, sources, a.color(a.Stderr))
+		result.Diagnostics.Print(a.Stderr, checked.Sources, a.color(a.Stderr))
 	}
 	if err := a.show(result, result.print); err != nil {
 		return err
@@ -121,26 +125,27 @@ func (p pushed) print(w io.Writer) {
 // errNothing rolls back a publication: a dry run, or one with errors.
 var errNothing = errors.New("nothing is published")
 
-// publish checks a workspace and, when there is no error in it, publishes it. sources are what its diagnostics
-// are about.
-func (a *app) publish(ctx context.Context, books *store.Store, folder string, how pushing) (result pushed, sources map[string][]byte, err error) {
+// readWorkspace checks the workspace in a folder.
+func (a *app) readWorkspace(folder string) (*definition.Checked, error) {
 	checked, err := a.read(folder)
-	if err != nil {
-		return pushed{}, nil, err
+	if err == nil && checked.File != nil {
+		return nil, usagef("%s is a file: push the folder with %s", folder, definition.WorkspaceFile)
 	}
-	if checked.File != nil {
-		return pushed{}, nil, usagef("%s is a file: push the folder with %s", folder, definition.WorkspaceFile)
-	}
+	return checked, err
+}
+
+// publish publishes a workspace when there is no error in it. The diagnostics of the result are all there are.
+func (a *app) publish(ctx context.Context, books *store.Store, checked *definition.Checked, folder string, how pushing) (pushed, error) {
 	p := publisher{app: a, folder: folder, how: how, Checked: checked, result: pushed{Workflows: []pushedWorkflow{}, DryRun: how.dryRun}}
 	if err := books.Tx(ctx, func(tx *store.Tx) error { return p.publish(ctx, tx) }); err != nil && !errors.Is(err, errNothing) {
-		return pushed{}, nil, err
+		return pushed{}, err
 	}
 	p.Diagnostics.Sort()
 	if p.Diagnostics.HasErrors() {
 		p.result.Workflows = []pushedWorkflow{}
 	}
 	p.result.Diagnostics = list(p.Diagnostics)
-	return p.result, checked.Sources, nil
+	return p.result, nil
 }
 
 // publisher publishes one workspace in a transaction.

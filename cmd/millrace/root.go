@@ -137,7 +137,7 @@ the database by --database or MILLRACE_DATABASE. Without them a running
 			root.AddCommand(command)
 		}
 	}
-	add(author, newCheck(a), newPush(a), newSimulate(a), newKinds(a))
+	add(author, newCheck(a), newPush(a), newSimulate(a), newImport(a), newKinds(a))
 	add(runs, newDemo(a), newDev(a), newWorker(a))
 	add(people, newEnroll(a), newUnenroll(a), newEvent(a), newEnrollments(a), newWhy(a), newHistory(a), newOutbox(a), newRecords(a))
 	root.AddCommand(newVersion(a))

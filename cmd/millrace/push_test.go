@@ -1,0 +1,181 @@
+package main
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/millrace/millrace/internal/plan"
+	"github.com/stretchr/testify/require"
+)
+
+const definitionFile = "workflows/trial-nurture.yaml"
+
+func TestCheckOfASoundWorkspace(t *testing.T) {
+	t.Parallel()
+	term := newWorkspace(t)
+	require.Empty(t, term.run("check").succeeds().stdout)
+	require.Contains(t, term.run("check", "-o", "json").succeeds().stdout, `"diagnostics": []`)
+	require.Empty(t, term.run("check", term.Folder, "-o", "github").succeeds().stdout)
+}
+
+func TestCheckTellsEveryMistake(t *testing.T) {
+	t.Parallel()
+	term := newWorkspace(t)
+	term.replace(definitionFile, "send_email:", "send_emial:")
+	for _, args := range [][]string{{"check"}, {"check", "."}, {"check", definitionFile}} {
+		var got diagnosed
+		checked := term.run(append(args, "-o", "json")...)
+		require.Equal(t, 1, checked.code)
+		checked.decode(&got)
+		require.Equal(t, filepath.FromSlash(definitionFile), got.Diagnostics[0].File)
+		require.Equal(t, "unknown-kind", got.Diagnostics[0].Code)
+		require.Equal(t, `did you mean "send_email"?`, got.Diagnostics[0].Hint)
+	}
+	checked := term.run("check", term.Folder)
+	require.Equal(t, 1, checked.code)
+	require.Contains(t, checked.stdout, filepath.Join(term.Folder, definitionFile)+":9:5: error: unknown kind")
+	require.Contains(t, checked.stdout, "^~~~~~~~~~")
+	require.NotContains(t, checked.stdout, "\x1b", "no terminal, no colours")
+	require.Contains(t, checked.stderr, "errors, 0 warnings")
+	require.Contains(t, term.run("check", "-o", "github").stdout, "::error file="+definitionFile+",line=9,col=5")
+}
+
+func TestCheckOfADefinitionOutsideAWorkspace(t *testing.T) {
+	t.Parallel()
+	term := newTerminal(t)
+	term.write("one.yaml", "workflow: one\nobject: contact\nactions:\n  - {id: a, placeholder: true}\n")
+	checked := term.run("check", "one.yaml").succeeds()
+	require.Contains(t, checked.stdout, "warning:")
+	require.Equal(t, "one.yaml: 0 errors, 1 warning\n", checked.stderr)
+}
+
+func TestCheckOfNothing(t *testing.T) {
+	t.Parallel()
+	term := newTerminal(t)
+	term.run("check").fails(1, "no workspace")
+	term.run("check", "missing.yaml").fails(1, "there is no missing.yaml")
+	term.run("check", ".").fails(1, "millrace.yaml is missing")
+}
+
+// push pushes and returns what came of the only workflow.
+func push(term *terminal, args ...string) pushedWorkflow {
+	term.t.Helper()
+	var got pushed
+	term.run(append([]string{"push", "-o", "json"}, args...)...).succeeds().decode(&got)
+	require.NotNil(term.t, got.Diagnostics)
+	require.Len(term.t, got.Workflows, 1)
+	return got.Workflows[0]
+}
+
+func TestPush(t *testing.T) {
+	t.Parallel()
+	term := newWorkspace(t)
+	require.Equal(t, "trial-nurture: new revision 1\n", term.run("push", term.Folder).succeeds().stdout)
+	require.Equal(t, "trial-nurture: unchanged, revision 1\n", term.run("push").succeeds().stdout)
+	term.replace(definitionFile, "max_wait: 3d", "max_wait: 4d")
+	require.Equal(t, "trial-nurture: would become revision 2\n", term.run("push", "--dry-run").succeeds().stdout)
+	require.Equal(t, pushedWorkflow{Workflow: "trial-nurture", Revision: 2, Change: changeRevised, On: true}, push(term))
+	require.Equal(t, changeUnchanged, push(term).Change)
+
+	revision, err := term.store().Revision(t.Context(), "trial-nurture", 2)
+	require.NoError(t, err)
+	require.Equal(t, "ada", revision.By)
+	require.Equal(t, plan.InFlightFollow, revision.InFlight)
+}
+
+func TestPushSaysWhereDeletedActionsLead(t *testing.T) {
+	t.Parallel()
+	term := newPushed(t)
+	term.replace(definitionFile, "id: week", "id: seven")
+	term.run("push").succeeds()
+	revision, found, err := term.store().LatestRevision(t.Context(), "trial-nurture")
+	require.NoError(t, err)
+	require.True(t, found)
+	require.Equal(t, map[string]string{"week": "size"}, revision.Plan.Moved)
+}
+
+func TestADryRunPublishesNothing(t *testing.T) {
+	t.Parallel()
+	term := newPushed(t)
+	term.replace(definitionFile, "max_wait: 3d", "max_wait: 4d")
+	require.Equal(t, 2, push(term, "--dry-run").Revision)
+	latest, _, err := term.store().LatestRevision(t.Context(), "trial-nurture")
+	require.NoError(t, err)
+	require.Equal(t, 1, latest.Number)
+}
+
+func TestPushOfABrokenWorkspacePublishesNothing(t *testing.T) {
+	t.Parallel()
+	term := newPushed(t)
+	term.replace(definitionFile, "max_wait: 3d", "max_wiat: 4d")
+	failed := term.run("push")
+	require.Equal(t, 1, failed.code)
+	require.Empty(t, failed.stdout)
+	require.Contains(t, failed.stderr, `did you mean "max_wait"?`)
+	require.Contains(t, failed.stderr, "nothing was published: 1 error, 0 warnings")
+
+	var got pushed
+	failed = term.run("push", "-o", "json")
+	require.Equal(t, 1, failed.code)
+	failed.decode(&got)
+	require.Len(t, got.Diagnostics, 1)
+	require.Empty(t, got.Workflows)
+}
+
+func TestPlaceholdersStayOff(t *testing.T) {
+	t.Parallel()
+	term := newWorkspace(t)
+	term.replace(definitionFile, "send_email: {email: welcome}", "placeholder: true")
+	term.replace(definitionFile, ", source: welcome", "")
+	failed := term.run("push")
+	require.Equal(t, 1, failed.code)
+	require.Contains(t, failed.stderr, "error: the action is a placeholder")
+	require.False(t, push(term, "--off").On)
+	require.False(t, push(term).On, "it stays off")
+}
+
+func TestTheObjectOfAWorkflowStays(t *testing.T) {
+	t.Parallel()
+	term := newTerminal(t)
+	term.write("millrace.yaml", "name: Test\n")
+	term.write("workflows/one.yaml", "workflow: one\nobject: contact\nactions:\n  - {id: a, delay_set_amount: {for: 1d}}\n")
+	term.run("push").succeeds()
+	term.replace("workflows/one.yaml", "object: contact", "object: deal")
+	failed := term.run("push")
+	require.Equal(t, 1, failed.code)
+	require.Contains(t, failed.stderr, "workflows/one.yaml:2:9: error: the workflow was published for the object contact")
+}
+
+func TestPushOfAFile(t *testing.T) {
+	t.Parallel()
+	newWorkspace(t).run("push", definitionFile).fails(2, "is a file: push the folder with millrace.yaml")
+}
+
+func TestPushWithoutAServerPublishesAndSaysThatNobodyWasTold(t *testing.T) {
+	t.Parallel()
+	term := newPushed(t)
+	inside(term)
+	term.replace(definitionFile, "max_wait: 3d", "max_wait: 4d")
+	result := term.run("push").succeeds()
+	require.Equal(t, "trial-nurture: new revision 2, 0 of 1 inside told\n", result.stdout)
+	require.Contains(t, result.stderr, "people inside trial-nurture go on by the new revision after their present wait")
+	require.Contains(t, result.stderr, "cannot reach a Temporal server at 127.0.0.1:1")
+}
+
+// inside puts contact/51 into the workflow, as far as our books know.
+func inside(term *terminal) plan.Enrollment {
+	term.t.Helper()
+	at := time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC)
+	books := term.store()
+	_, _, err := books.Upsert(term.t.Context(), ref, map[string]string{"email": "ada@example.com"}, at, "test")
+	require.NoError(term.t, err)
+	opened, err := books.OpenEnrollment(term.t.Context(), plan.Enrollment{
+		Workflow: "trial-nurture", Record: ref.String(), WorkflowID: plan.WorkflowID("trial-nurture", ref.String()), FirstRun: "run", Revision: 1, Started: at,
+	})
+	require.NoError(term.t, err)
+	require.NoError(term.t, books.Stand(term.t.Context(), plan.Standing{
+		Enrollment: opened.ID, Node: "opened", Kind: "delay_until_event", Arrived: at, Until: at.AddDate(0, 0, 3), Awaits: "email_opened",
+	}))
+	return opened
+}
