@@ -16,7 +16,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/millrace/millrace/activities"
 	"github.com/stretchr/testify/require"
 )
 
@@ -141,62 +140,6 @@ func TestInterpreterStaysSmall(t *testing.T) {
 	source, err := os.ReadFile("../workflows/enrollment.go")
 	require.NoError(t, err)
 	require.LessOrEqual(t, bytes.Count(source, []byte("\n")), 320)
-}
-
-// TestKindIsFoundUnderItsName: file send_email.go ⇔ id send_email ⇔ var sendEmail ⇔ type sendEmailConfig.
-func TestKindIsFoundUnderItsName(t *testing.T) {
-	t.Parallel()
-	files := map[string]bool{}
-	for _, kind := range activities.Kinds() {
-		require.NotContains(t, files, kind.ID, "%s is twice in the catalogue", kind.ID)
-		files[kind.ID] = true
-		name := camel(kind.ID)
-		require.Equal(t, name+"Config", kind.Config.Name(), "config type of %s", kind.ID)
-		require.FileExists(t, filepath.Join("..", "activities", kind.ID+"_test.go"), "%s has no test", kind.ID)
-		file := filepath.Join("..", "activities", kind.ID+".go")
-		require.FileExists(t, file)
-		require.Contains(t, defined(parse(t, file)), name, "%s does not define the kind %s", file, name)
-	}
-	sources, err := filepath.Glob("../activities/*.go")
-	require.NoError(t, err)
-	for _, file := range sources {
-		if names := defined(parse(t, file)); len(names) > 0 {
-			require.Len(t, names, 1, "%s defines several kinds", file)
-			require.Contains(t, files, strings.TrimSuffix(filepath.Base(file), ".go"), "%s is missing in the catalogue", file)
-		}
-	}
-}
-
-// camel is sendEmail for send_email.
-func camel(id string) string {
-	words := strings.Split(id, "_")
-	for i, word := range words[1:] {
-		words[i+1] = strings.ToUpper(word[:1]) + word[1:]
-	}
-	return strings.Join(words, "")
-}
-
-// defined returns the variables of a file that hold a kind: `var x = action.Define(…)`.
-func defined(file *ast.File) (names []string) {
-	for _, declared := range file.Decls {
-		variables, is := declared.(*ast.GenDecl)
-		if !is || variables.Tok != token.VAR {
-			continue
-		}
-		for _, spec := range variables.Specs {
-			variable := spec.(*ast.ValueSpec)
-			for i, value := range variable.Values {
-				call, isCall := value.(*ast.CallExpr)
-				if !isCall {
-					continue
-				}
-				if function, isField := call.Fun.(*ast.SelectorExpr); isField && function.Sel.Name == "Define" {
-					names = append(names, variable.Names[i].Name)
-				}
-			}
-		}
-	}
-	return names
 }
 
 func parse(t *testing.T, file string) *ast.File {
