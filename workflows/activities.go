@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -28,10 +29,7 @@ func (e *enrollment) ours(ctx workflow.Context, name string, input, result any) 
 // instead of 6); when the store does not answer, the same call goes to the normal activity of the same name,
 // whose retries are durable. A permanent failure is not repeated.
 func (e *enrollment) run(ctx workflow.Context, node plan.Node, input, result any) error {
-	summary := node.Label
-	if summary == "" {
-		summary = node.Kind
-	}
+	summary := cmp.Or(node.Label, e.Node)
 	if node.Local {
 		local := workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
 			StartToCloseTimeout: localAttempt, Summary: summary,
