@@ -40,6 +40,9 @@ func newBench(t *testing.T, published *plan.Plan, answers map[string]func(plan.C
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	b := &bench{env: suite.NewTestWorkflowEnvironment(), plan: published, answers: answers}
+	if b.answers == nil {
+		b.answers = map[string]func(plan.Call) (plan.Outcome, error){}
+	}
 	b.env.SetStartTime(start)
 	b.env.SetTestTimeout(time.Minute)
 	register := func(name string, function any) {
