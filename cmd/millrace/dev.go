@@ -25,6 +25,8 @@ import (
 	"github.com/spf13/cobra"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/sdk/client"
+	temporallog "go.temporal.io/sdk/log"
 )
 
 const (
@@ -77,7 +79,8 @@ func (a *app) dev(ctx context.Context, path string, wanted ports) (err error) {
 		return err
 	}
 	defer release()
-	url, err := a.databaseURL(folder)
+	a.workspace = folder
+	url, err := a.databaseURL()
 	if err != nil {
 		return err
 	}
@@ -164,12 +167,8 @@ type devTemporal struct {
 // devTemporal connects to the server that TEMPORAL_ADDRESS names, or starts one. It knows our search attributes
 // then.
 func (a *app) devTemporal(ctx context.Context, state string, wanted ports) (*devTemporal, error) {
-	options, named, err := a.temporalOptions()
-	if err != nil {
-		return nil, err
-	}
-	if named {
-		connected, err := connect(ctx, options)
+	if a.namesTemporal() {
+		connected, err := a.dial(ctx, slog.LevelError)
 		if err != nil {
 			return nil, err
 		}
@@ -183,8 +182,9 @@ func (a *app) devTemporal(ctx context.Context, state string, wanted ports) (*dev
 	if err != nil {
 		return nil, err
 	}
-	options.HostPort, options.Namespace = embedded.Address, embedded.Namespace
-	connected, err := connect(ctx, options)
+	connected, err := connect(ctx, client.Options{
+		HostPort: embedded.Address, Namespace: embedded.Namespace, Logger: temporallog.NewStructuredLogger(a.log(slog.LevelError)),
+	})
 	if err != nil {
 		return nil, errors.Join(err, embedded.Stop())
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -79,9 +80,8 @@ func writeFile(name string, content []byte) error {
 // dev returns the `millrace dev` that runs for a workspace, if one does.
 func dev(folder string) (state running, found bool) {
 	lock := flock.New(filepath.Join(folder, stateFolder, devLock), flock.SetFlag(os.O_RDONLY))
-	free, err := lock.TryRLock()
-	if err != nil || free {
-		_ = lock.Close() // also when there is no such file
+	defer lock.Close()
+	if free, err := lock.TryRLock(); err != nil || free { // an error: there is no such file
 		return running{}, false
 	}
 	content, err := os.ReadFile(filepath.Join(folder, stateFolder, devFile))
@@ -91,27 +91,23 @@ func dev(folder string) (state running, found bool) {
 	return state, json.Unmarshal(content, &state) == nil
 }
 
-// nearestDev returns the `millrace dev` that runs for the workspace around the working directory.
-func (a *app) nearestDev() (running, bool) {
-	folder, found := definition.FindWorkspace(a.Folder)
-	if !found {
-		return running{}, false
+// nearest returns the workspace that the command names, else the one around the working directory.
+func (a *app) nearest() (folder string, found bool) {
+	if a.workspace != "" {
+		return a.workspace, true
 	}
-	return dev(folder)
+	return definition.FindWorkspace(a.Folder)
 }
 
 // databaseURL says which database to use: the one that was named, that of a running `millrace dev`, or that of
-// a workspace folder; "" looks for the workspace around the working directory.
-func (a *app) databaseURL(folder string) (string, error) {
+// the workspace.
+func (a *app) databaseURL() (string, error) {
 	for _, named := range []string{a.database, a.Environment.get("MILLRACE_DATABASE")} {
 		if named != "" {
 			return named, nil
 		}
 	}
-	found := folder != ""
-	if !found {
-		folder, found = definition.FindWorkspace(a.Folder)
-	}
+	folder, found := a.nearest()
 	if !found {
 		return "", fmt.Errorf("no database: run this in a workspace (a folder with %s), or name one with --database or MILLRACE_DATABASE, as in sqlite://millrace.db", definition.WorkspaceFile)
 	}
@@ -123,7 +119,7 @@ func (a *app) databaseURL(folder string) (string, error) {
 
 // withStore runs a command on the database that is there already.
 func (a *app) withStore(ctx context.Context, do func(books *store.Store) error) (err error) {
-	url, err := a.databaseURL("")
+	url, err := a.databaseURL()
 	if err != nil {
 		return err
 	}
@@ -135,10 +131,9 @@ func (a *app) withStore(ctx context.Context, do func(books *store.Store) error) 
 	return do(books)
 }
 
-// createStore opens the database of a workspace, brings it up to date and makes it when it is missing; "" is the
-// workspace around the working directory.
-func (a *app) createStore(ctx context.Context, folder string) (*store.Store, error) {
-	url, err := a.databaseURL(folder)
+// createStore opens the database, brings it up to date, and makes it when it is missing.
+func (a *app) createStore(ctx context.Context) (*store.Store, error) {
+	url, err := a.databaseURL()
 	if err != nil {
 		return nil, err
 	}
@@ -172,29 +167,27 @@ func closing(books *store.Store, err *error) {
 	}
 }
 
-// temporalOptions are how to reach Temporal: the official variables and profiles, else a running `millrace dev`,
-// else the usual address. named tells whether variables or a profile say it.
-func (a *app) temporalOptions() (options client.Options, named bool, err error) {
-	profile, err := envconfig.LoadClientConfigProfile(envconfig.LoadClientConfigProfileOptions{EnvLookup: a.Environment})
+// namesTemporal tells whether the environment says which Temporal server to use. A profile that nobody asked for
+// does not: it must not be mixed with the database of a `millrace dev`.
+func (a *app) namesTemporal() bool {
+	return a.Environment.get("TEMPORAL_ADDRESS") != "" || a.Environment.get("TEMPORAL_PROFILE") != ""
+}
+
+// temporalOptions are how to reach Temporal: by what the environment names, else a running `millrace dev`, else by
+// the official profiles, else at the usual address.
+func (a *app) temporalOptions() (client.Options, error) {
+	if folder, found := a.nearest(); found && !a.namesTemporal() {
+		if state, runs := dev(folder); runs {
+			return client.Options{HostPort: state.Address, Namespace: state.Namespace}, nil
+		}
+	}
+	options, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{EnvLookup: a.Environment})
 	if err != nil {
-		return client.Options{}, false, fmt.Errorf("reading the TEMPORAL_* settings: %w", err)
+		return client.Options{}, fmt.Errorf("reading the TEMPORAL_* settings: %w", err)
 	}
-	if options, err = profile.ToClientOptions(envconfig.ToClientOptionsRequest{}); err != nil {
-		return client.Options{}, false, fmt.Errorf("reading the TEMPORAL_* settings: %w", err)
-	}
-	named = options.HostPort != ""
-	if state, runs := a.nearestDev(); !named && runs {
-		options.HostPort, options.Namespace = state.Address, state.Namespace
-	}
-	if options.HostPort == "" {
-		options.HostPort = usualAddress
-	}
-	if options.Namespace == "" {
-		options.Namespace = client.DefaultNamespace
-	}
-	options.ConnectionOptions.GetSystemInfoTimeout = dialTime
-	options.Logger = a.temporalLog()
-	return options, named, nil
+	options.HostPort = cmp.Or(options.HostPort, usualAddress)
+	options.Namespace = cmp.Or(options.Namespace, client.DefaultNamespace)
+	return options, nil
 }
 
 // temporal is a connection to a Temporal server. A worker wants the Client itself.
@@ -204,18 +197,21 @@ type temporal struct {
 	Namespace string
 }
 
-// dial connects to the Temporal server.
-func (a *app) dial(ctx context.Context) (*temporal, error) {
-	options, _, err := a.temporalOptions()
+// dial connects to the Temporal server. level is how serious messages of its SDK have to be.
+func (a *app) dial(ctx context.Context, level slog.Level) (*temporal, error) {
+	options, err := a.temporalOptions()
 	if err != nil {
 		return nil, err
 	}
+	options.Logger = temporallog.NewStructuredLogger(a.log(level))
 	return connect(ctx, options)
 }
 
+// connect connects to a server that answers soon.
 func connect(ctx context.Context, options client.Options) (*temporal, error) {
 	limited, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
+	options.ConnectionOptions.GetSystemInfoTimeout = dialTime
 	connected, err := client.DialContext(limited, options)
 	if err != nil {
 		if _, plain := new(net.Dialer).DialContext(limited, "tcp", options.HostPort); plain != nil {
@@ -228,7 +224,7 @@ func connect(ctx context.Context, options client.Options) (*temporal, error) {
 
 // enrollments connects to the Temporal server for what is done to enrollments.
 func (a *app) enrollments(ctx context.Context, books *store.Store) (_ *enroll.Client, done func(), err error) {
-	server, err := a.dial(ctx)
+	server, err := a.dial(ctx, slog.LevelError)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -238,9 +234,4 @@ func (a *app) enrollments(ctx context.Context, books *store.Store) (_ *enroll.Cl
 // log returns a logger to standard error.
 func (a *app) log(level slog.Level) *slog.Logger {
 	return slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: level}))
-}
-
-// temporalLog is what the Temporal SDK writes to: warnings and errors.
-func (a *app) temporalLog() temporallog.Logger {
-	return temporallog.NewStructuredLogger(a.log(slog.LevelWarn))
 }

@@ -76,7 +76,8 @@ func (a *app) push(ctx context.Context, folder string, how pushing) (err error) 
 	if err != nil {
 		return err
 	}
-	books, err := a.createStore(ctx, a.absolute(folder))
+	a.workspace = a.absolute(folder)
+	books, err := a.createStore(ctx)
 	if err != nil {
 		return err
 	}

@@ -30,8 +30,9 @@ type app struct {
 	Now            func() time.Time
 	Kinds          []action.Kind
 
-	output   string // text or json
-	database string // --database
+	output    string // text or json
+	database  string // --database
+	workspace string // the folder that a command names; "" = the one around Folder
 }
 
 // environment is a process's environment as KEY=VALUE; it is an envconfig.EnvLookup.

@@ -31,7 +31,7 @@ type terminal struct {
 func newTerminal(t *testing.T) *terminal {
 	folder := t.TempDir()
 	return &terminal{t: t, Folder: folder, Environment: []string{
-		"TEMPORAL_CONFIG_FILE=" + filepath.Join(folder, "no-profiles.toml"),
+		"TEMPORAL_CONFIG_FILE=" + filepath.Join(folder, "profiles.toml"),
 		"TEMPORAL_ADDRESS=127.0.0.1:1",
 		"USER=ada",
 	}}
@@ -290,17 +290,34 @@ func TestARunningDevIsFound(t *testing.T) {
 	other.run("records", "set", "contact/7", "email=bo@example.com").succeeds()
 	term.run("records", "get", "contact/7").succeeds()
 	term.run("dev").fails(1, "a `millrace dev` runs for this workspace already")
-	a, _, _ := term.app()
-	a.Environment = []string{term.Environment[0]}
-	options, named, err := a.temporalOptions()
-	require.NoError(t, err)
-	require.False(t, named)
-	require.Equal(t, "127.0.0.1:2", options.HostPort)
-	require.Equal(t, "n", options.Namespace)
-
 	release()
 	_, found = dev(term.Folder)
 	require.False(t, found)
+}
+
+func TestTheServerIsThatOfTheEnvironmentARunningDevOrTheProfile(t *testing.T) {
+	t.Parallel()
+	term := newWorkspace(t)
+	address := func(environment ...string) string {
+		a, _, _ := term.app()
+		a.Environment = append([]string{term.Environment[0]}, environment...)
+		options, err := a.temporalOptions()
+		require.NoError(t, err)
+		return options.HostPort
+	}
+	require.Equal(t, usualAddress, address())
+	term.write("profiles.toml", "[profile.default]\naddress = \"profile:1\"\n[profile.other]\naddress = \"other:1\"\n")
+	require.Equal(t, "profile:1", address())
+
+	state := filepath.Join(term.Folder, stateFolder)
+	require.NoError(t, makeStateFolder(state))
+	release, err := claim(t.Context(), state)
+	require.NoError(t, err)
+	defer release()
+	require.NoError(t, tellOthers(state, running{Address: "dev:1", Namespace: "default"}))
+	require.Equal(t, "dev:1", address())
+	require.Equal(t, "other:1", address("TEMPORAL_PROFILE=other"))
+	require.Equal(t, "named:1", address("TEMPORAL_ADDRESS=named:1"))
 }
 
 func TestOneDevAtATime(t *testing.T) {

@@ -19,7 +19,7 @@ or the database is not ready, and says what is missing.
 
 Secrets are read from MILLRACE_SECRET_NAME, or from the file that
 MILLRACE_SECRETS_FILE names.`,
-		Example: "  TEMPORAL_ADDRESS=127.0.0.1:7233 millrace worker --database sqlite://millrace.db",
+		Example: "  millrace worker --database sqlite:///var/lib/millrace/millrace.db",
 		Args:    arguments(0, 0),
 		RunE:    func(command *cobra.Command, _ []string) error { return a.work(command.Context()) },
 	}
@@ -28,12 +28,12 @@ MILLRACE_SECRETS_FILE names.`,
 }
 
 func (a *app) work(ctx context.Context) (err error) {
-	books, err := a.createStore(ctx, "")
+	books, err := a.createStore(ctx)
 	if err != nil {
 		return err
 	}
 	defer closing(books, &err)
-	server, err := a.dial(ctx)
+	server, err := a.dial(ctx, slog.LevelInfo)
 	if err != nil {
 		return err
 	}
