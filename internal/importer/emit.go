@@ -21,13 +21,7 @@ const (
 type emitter struct {
 	*workflow
 	placed int
-	jumps  []jump
 	apart  []*action // to be written after the end of everything else
-}
-
-type jump struct {
-	from, to *action
-	node     *yaml.Node
 }
 
 func (w *workflow) emit() *yaml.Node {
@@ -38,22 +32,18 @@ func (w *workflow) emit() *yaml.Node {
 		return actions
 	}
 	e.apart = []*action{w.start}
+	runsOn := false
 	for len(e.apart) > 0 {
 		next := e.apart[0]
 		if e.apart = e.apart[1:]; next.place > 0 {
 			continue
 		}
-		if len(actions.Content) > 0 { // what stands above must not run on into what is apart
+		if runsOn { // what stands above must not run on into what is apart
 			actions.Content = append(actions.Content, mapping(entry{"end", flow(mapping())}))
 		}
-		actions.Content = append(actions.Content, e.block(nil, edge{to: string(next.ActionID)}, 0)...)
-	}
-	for _, jump := range e.jumps {
-		if jump.from != nil && jump.to.place <= jump.from.place && w.leads(jump.to, jump.from) {
-			jump.node.Content = append(jump.node.Content, str("max_visits"), bare(fmt.Sprint(maxVisits)))
-			w.warn("action %s jumps back to %s: the loop is limited to %d visits", jump.from.ActionID, jump.to.ActionID, maxVisits)
-		}
-		fold(jump.node)
+		var block []*yaml.Node
+		block, runsOn = e.block(nil, edge{to: string(next.ActionID)}, 0)
+		actions.Content = append(actions.Content, block...)
 	}
 	return actions
 }
@@ -63,20 +53,21 @@ func flow(node *yaml.Node) *yaml.Node {
 	return node
 }
 
-// block writes the path that a way from an action leads to.
-func (e *emitter) block(from *action, way edge, depth int) []*yaml.Node {
-	var items []*yaml.Node
+// block writes the path that a way from an action leads to, and tells whether it runs on into what stands
+// after it.
+func (e *emitter) block(from *action, way edge, depth int) (items []*yaml.Node, runsOn bool) {
 	for {
 		a := e.actions[way.to]
 		if a == nil {
-			return items
+			return items, true
 		}
 		if a.place > 0 || way.jump && a.led || depth > maxNesting {
-			return append(items, e.jump(from, a))
+			jump, limited := e.jump(from, a)
+			return append(items, jump), limited
 		}
 		e.placed++
 		a.place = e.placed
-		steps := e.action(a)
+		steps, passedOver := e.action(a)
 		items = append(items, steps...)
 		if a.ports == nil {
 			from, way = a, a.next
@@ -84,7 +75,9 @@ func (e *emitter) block(from *action, way edge, depth int) []*yaml.Node {
 		}
 		then := mapping()
 		for _, port := range a.ports {
-			if block := e.block(a, port.edge, depth+1); len(block) > 0 {
+			block, blockRunsOn := e.block(a, port.edge, depth+1)
+			runsOn = runsOn || blockRunsOn
+			if len(block) > 0 {
 				then.Content = append(then.Content, str(port.name), list(block...))
 			}
 		}
@@ -92,24 +85,30 @@ func (e *emitter) block(from *action, way edge, depth int) []*yaml.Node {
 			last := steps[len(steps)-1]
 			last.Content = append(last.Content, str("then"), then)
 		}
-		return items
+		return items, runsOn || passedOver
 	}
 }
 
-func (e *emitter) jump(from, to *action) *yaml.Node {
-	node := mapping(entry{"go_to", str(to.id)})
-	e.jumps = append(e.jumps, jump{from, to, node})
+// jump writes a jump; one that closes a loop is limited.
+func (e *emitter) jump(from, to *action) (node *yaml.Node, limited bool) {
+	node = mapping(entry{"go_to", str(to.id)})
+	limited = to.place > 0 && to.place <= from.place && e.leads(to, from)
+	if limited {
+		node.Content = append(node.Content, str("max_visits"), bare(fmt.Sprint(maxVisits)))
+		e.warn("action %s jumps back to %s: the loop is limited to %d visits", from.ActionID, to.ActionID, maxVisits)
+	}
+	fold(node)
 	e.apart = append(e.apart, to)
-	return node
+	return node, limited
 }
 
-// action writes one of HubSpot's actions: one use of a kind, or several after each other.
-func (e *emitter) action(a *action) []*yaml.Node {
+// action writes one of HubSpot's actions: one use of a kind, or several after each other. Placeholders are
+// passed over.
+func (e *emitter) action(a *action) (items []*yaml.Node, passedOver bool) {
 	result, problem := e.translateAction(a)
 	if problem != nil && len(result.steps) == 0 {
 		result = one(a.kind.kind, nil)
 	}
-	var items []*yaml.Node
 	for i, step := range result.steps {
 		id := a.id
 		if i > 0 {
@@ -136,7 +135,7 @@ func (e *emitter) action(a *action) []*yaml.Node {
 		}
 		items = append(items, item)
 	}
-	return items
+	return items, problem != nil
 }
 
 func (e *emitter) translateAction(a *action) (translation, error) {

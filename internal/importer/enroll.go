@@ -11,6 +11,7 @@ import (
 var (
 	errUnknownCriteria = errors.New("this way to enroll has no spelling")
 	errBesideEvents    = errors.New("a change of the record cannot enroll beside events")
+	errWithoutSchedule = errors.New("the filter says who enters at the times of the schedule")
 )
 
 // enrollment is what enrolls records.
@@ -192,7 +193,7 @@ func (w *workflow) event(raw json.RawMessage) (eventSpec, error) {
 	case branch.Pruning != nil || branch.Coalescing != nil:
 		return eventSpec{}, errors.New("a range of time or a count of an event to come has no spelling")
 	case branch.EventTypeID == eventPropertyChanged || branch.EventTypeID == eventObjectCreated:
-		return eventSpec{}, errors.New("changes and creation of the record are not among its events here")
+		return eventSpec{}, errors.New("changes and creation of the record are not among the events here")
 	}
 	tests, err := w.tests(branch, subject{event: true}, 0)
 	if err != nil {
@@ -256,6 +257,10 @@ func (w *workflow) schedule(e *enrollment) *yaml.Node {
 	}
 	if err != nil {
 		w.leaveOut("enrollmentSchedule", err, raw)
+		if e.when != nil {
+			w.leaveOut("enrollmentCriteria", errWithoutSchedule, w.document.EnrollmentCriteria)
+		}
+		e.when = nil
 		return nil
 	}
 	e.only, e.when = e.when, nil

@@ -125,7 +125,7 @@ func (f filterDocument) asBranch() branchDocument {
 // eventTest asks for events of the past.
 func (w *workflow) eventTest(event string, tests []*yaml.Node, branch branchDocument) (*yaml.Node, error) {
 	if branch.EventTypeID == eventPropertyChanged || branch.EventTypeID == eventObjectCreated {
-		return nil, errors.New("changes and creation of the record are not among its events here")
+		return nil, errors.New("changes and creation of the record are not among the events here")
 	}
 	within, atLeast, err := refine(branch.Pruning, branch.Coalescing)
 	if err != nil {

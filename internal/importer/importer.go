@@ -131,13 +131,13 @@ func (s *workspace) name(flows []*workflow) error {
 		if earlier, twice := s.flows[id]; twice && id != "" {
 			return fmt.Errorf("flow %s is there twice, see %s", quote(id), earlier)
 		}
-		base := slug(string(flow.document.Name), 60)
+		base := cmp.Or(slug(string(flow.document.Name), 60), "flow")
 		if key := slug(id, 30); key != "" {
-			base = slug(base+" "+key, 95)
+			base += "-" + key
 		}
-		name := cmp.Or(base, "flow")
+		name := base
 		for n := 2; taken[name]; n++ {
-			name = fmt.Sprintf("%s-%d", cmp.Or(base, "flow"), n)
+			name = fmt.Sprintf("%s-%d", base, n)
 		}
 		taken[name] = true
 		flow.report.Workflow = name

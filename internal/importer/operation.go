@@ -108,7 +108,10 @@ func (o operationDocument) spell() (propertyCheck, error) {
 	}
 	if kind.operand == nil {
 		check.operator, check.other = spelling, string(o.ComparisonPropertyName)
-		if o.DefaultComparisonValue != "" {
+		switch {
+		case check.other == "":
+			return check, errors.New("no property to compare with is named")
+		case o.DefaultComparisonValue != "":
 			return check, errors.New("a default for the property to compare with has no spelling")
 		}
 		return check, nil

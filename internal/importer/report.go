@@ -57,7 +57,7 @@ type LeftOut struct {
 type Need struct {
 	Kind string `json:"kind"` // user, team, list, email, workflow, association, object, form, subscription, event, secret
 	ID   string `json:"id"`   // HubSpot's
-	As   string `json:"as"`   // what is written for it here
+	As   string `json:"as"`   // what is written for it here, "" when nothing is
 }
 
 // Renamed is a property that has another name here.
@@ -82,44 +82,53 @@ func (r Report) Placeholders() int {
 
 // Print writes the report for people.
 func (r Report) Print(to io.Writer) error {
-	var out strings.Builder
+	var out page
 	for _, flow := range r.Flows {
 		flow.print(&out)
 	}
 	for _, one := range r.Renamed {
-		fmt.Fprintf(&out, "renamed   %s %s is %s here\n", one.Object, one.HubSpot, one.Name)
+		out.line("renamed   %s %s is %s here", one.Object, one.HubSpot, one.Name)
 	}
 	for _, path := range r.Kept {
-		fmt.Fprintf(&out, "kept      %s\n", path)
+		out.line("kept      %s", path)
 	}
 	for _, path := range r.Files {
-		fmt.Fprintf(&out, "wrote     %s\n", path)
+		out.line("wrote     %s", path)
 	}
 	_, err := io.WriteString(to, out.String())
 	return err
 }
 
-func (f FlowReport) print(out *strings.Builder) {
+func (f FlowReport) print(out *page) {
 	state := "runnable"
 	if !f.Runnable {
 		state = "not runnable yet"
 	}
-	fmt.Fprintf(out, "%s: %s, from flow %s %s\n", f.Workflow, state, f.Flow, quote(f.Name))
-	fmt.Fprintf(out, "  mapped       %d of %d actions\n", len(f.Mapped), len(f.Mapped)+len(f.Placeholders))
+	out.line("%s: %s, from flow %s %s", f.Workflow, state, f.Flow, quote(f.Name))
+	out.line("  mapped       %d of %d actions", len(f.Mapped), len(f.Mapped)+len(f.Placeholders))
 	for _, one := range f.Placeholders {
-		fmt.Fprintf(out, "  placeholder  %s (%s %s): %s\n", one.ID, one.Type, one.Kind, plain(one.Reason))
+		out.line("  placeholder  %s (%s %s): %s", one.ID, one.Type, one.Kind, one.Reason)
 	}
 	for _, one := range f.LeftOut {
-		fmt.Fprintf(out, "  left out     %s: %s\n", one.Part, plain(one.Reason))
+		out.line("  left out     %s: %s", one.Part, one.Reason)
 	}
 	for _, one := range f.NeedsMapping {
-		fmt.Fprintf(out, "  map          %s %s, written as %s\n", one.Kind, plain(one.ID), one.As)
+		if one.As == "" {
+			out.line("  map          %s %s", one.Kind, one.ID)
+		} else {
+			out.line("  map          %s %s, written as %s", one.Kind, one.ID, one.As)
+		}
 	}
 	for _, one := range f.UnusedDataSources {
-		fmt.Fprintf(out, "  unused       data source %s\n", plain(one))
+		out.line("  unused       data source %s", one)
 	}
 	for _, one := range f.Warnings {
-		fmt.Fprintf(out, "  warning      %s\n", plain(one))
+		out.line("  warning      %s", one)
 	}
-	out.WriteByte('\n')
+	out.line("")
 }
+
+// page is text of lines.
+type page struct{ strings.Builder }
+
+func (p *page) line(format string, args ...any) { p.WriteString(plain(fmt.Sprintf(format, args...)) + "\n") }

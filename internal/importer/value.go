@@ -111,6 +111,9 @@ var (
 
 // template translates the tokens in a text.
 func (w *workflow) template(source string) (computed, error) {
+	if strings.ContainsRune(source, 0) {
+		return computed{}, errors.New("the text has a NUL character in it")
+	}
 	if !strings.Contains(source, "{{") && !strings.Contains(source, "{%") {
 		return computed{text: source, told: shape{values: []string{source}}}, nil
 	}

@@ -238,7 +238,7 @@ func dayOfYear(year, month, day text) (string, error) {
 	}
 	date, err := dateOf("2024", month, day) // a leap year
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("%s %s is not a day of the year", month, day)
 	}
 	return strings.TrimPrefix(date.String(), "2024-"), nil
 }

@@ -30,11 +30,7 @@ func mapping(entries ...entry) *yaml.Node {
 func list(items ...*yaml.Node) *yaml.Node { return &yaml.Node{Kind: yaml.SequenceNode, Content: items} }
 
 func str(text string) *yaml.Node {
-	node := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}
-	if strings.Contains(text, "{{") && !strings.Contains(text, "\n") {
-		node.Style = yaml.DoubleQuotedStyle
-	}
-	return node
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}
 }
 
 func strs[T ~string](texts []T) *yaml.Node {
@@ -89,8 +85,27 @@ func fold(node *yaml.Node) (width int) {
 	return width
 }
 
+// quoteTexts puts texts that cannot stand bare in double quotes, rather than in the single ones that the
+// library prefers.
+func quoteTexts(node *yaml.Node, inFlow bool) {
+	inFlow = inFlow || node.Style == yaml.FlowStyle
+	for _, child := range node.Content {
+		quoteTexts(child, inFlow)
+	}
+	odd := strings.ContainsFunc(node.Value, func(r rune) bool { return r != '\n' && isOdd(r) })
+	if node.Tag != "!!str" || strings.Contains(node.Value, "\n") && !odd {
+		return
+	}
+	special := odd || strings.Contains(node.Value, ": ") || strings.Contains(node.Value, " #") || strings.HasSuffix(node.Value, ":") ||
+		strings.IndexAny(node.Value, "[]{}>|*&!%@`#,?:-\"'") == 0
+	if special || inFlow && strings.ContainsAny(node.Value, ":#,[]{}") {
+		node.Style = yaml.DoubleQuotedStyle
+	}
+}
+
 // render writes a YAML file.
 func render(node *yaml.Node) ([]byte, error) {
+	quoteTexts(node, false)
 	var out bytes.Buffer
 	encoder := yaml.NewEncoder(&out)
 	encoder.SetIndent(2)
@@ -122,11 +137,16 @@ func source(raw json.RawMessage) string {
 func plain(line string) string {
 	var out strings.Builder
 	for _, r := range strings.ToValidUTF8(line, "\uFFFD") {
-		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || r == '\uFEFF' || r == '\uFFFE' || r == '\uFFFF' {
+		if isOdd(r) {
 			fmt.Fprintf(&out, `\u%04x`, r)
 		} else {
 			out.WriteRune(r)
 		}
 	}
 	return out.String()
+}
+
+// isOdd tells whether a source file cannot show a character as it is.
+func isOdd(r rune) bool {
+	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || r == '\uFEFF' || r == '\uFFFE' || r == '\uFFFF'
 }
