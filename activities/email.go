@@ -11,84 +11,63 @@ import (
 	"github.com/millrace/millrace/internal/action"
 	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/provider"
-	"github.com/millrace/millrace/internal/schema"
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/extension"
 	goldmarkhtml "github.com/yuin/goldmark/renderer/html"
 )
 
-// emailFile is a file in emails/: front matter and a body.
-type emailFile struct {
-	emailHead
-	body crm.Template // HTML
-}
-
-type emailHead struct {
-	Subject      crm.Template         `json:"subject" doc:"Subject line." required:"true"`
-	From         crm.Template         `json:"from" doc:"Sender, as Name <address>; the account's if left out."`
-	Preview      crm.Template         `json:"preview" doc:"Line that mail programs show beside the subject."`
-	Subscription crm.SubscriptionName `json:"subscription" doc:"Subscription type, which makes it marketing: who opted out does not get it."`
-}
-
-// readEmail reads an e-mail of the workspace as it is now. Outside a workspace one that does not exist
-// is empty.
-func readEmail(ctx context.Context, env *action.Env, name string) (emailFile, error) {
-	for _, format := range []struct {
-		ending string
-		toHTML func(string) (string, error)
-	}{{".md", markdown}, {".html", asIs}} {
-		content, found, err := env.Asset(ctx, "emails/"+name+format.ending)
+// readEmail reads an e-mail of the workspace as it is now, its body in HTML. Outside a workspace one that
+// does not exist is empty.
+func readEmail(ctx context.Context, env *action.Env, name string) (*crm.Email, error) {
+	for _, ending := range []string{".md", ".html"} {
+		path := "emails/" + name + ending
+		content, found, err := env.Asset(ctx, path)
 		if err != nil {
-			return emailFile{}, err
+			return nil, err
 		}
-		if found {
-			return parseEmail(name+format.ending, string(content), format.toHTML)
+		if !found {
+			continue
 		}
+		email, problems := crm.ReadEmail(path, content)
+		if problems.HasErrors() {
+			return nil, action.Permanent("bad-email", "%s: %s", path, problems[0].Message)
+		}
+		if err := toHTML(email); err != nil {
+			return nil, action.Permanent("bad-email", "%s: %v", path, err)
+		}
+		return email, nil
 	}
 	if env.Catalog.IsOpen() {
-		return emailFile{}, nil
+		return &crm.Email{}, nil
 	}
-	return emailFile{}, action.Permanent("no-email", "there is no e-mail %s: neither emails/%[1]s.md nor emails/%[1]s.html", name)
+	return nil, action.Permanent("no-email", "there is no e-mail %s: neither emails/%[1]s.md nor emails/%[1]s.html", name)
 }
 
-func parseEmail(file, content string, toHTML func(string) (string, error)) (emailFile, error) {
-	broken := func(problem any) (emailFile, error) {
-		return emailFile{}, action.Permanent("bad-email", "emails/%s: %v", file, problem)
+// toHTML turns the body of an e-mail into HTML.
+func toHTML(email *crm.Email) error {
+	if !email.Markdown {
+		return nil
 	}
-	content = strings.TrimPrefix(strings.ReplaceAll(content, "\r\n", "\n"), "\ufeff")
-	head, body, found := strings.Cut(strings.TrimPrefix(content, "---\n"), "\n---\n")
-	if !found || !strings.HasPrefix(content, "---\n") {
-		return broken("it has to begin with front matter between two lines of ---")
-	}
-	var email emailFile
-	tree, problems := schema.Parse(file, []byte(head))
-	if !problems.HasErrors() {
-		problems = append(problems, schema.Decode(tree, &email.emailHead)...)
-	}
-	if problems.HasErrors() {
-		return broken(problems[0].Message)
-	}
-	document, err := toHTML(body)
+	document, err := markdown(email.Body.String())
 	if err != nil {
-		return broken(err)
+		return err
 	}
-	if email.body, err = crm.ParseTemplate(document); err != nil {
-		return broken(err)
-	}
-	return email, nil
+	email.Markdown = false
+	email.Body, err = crm.ParseTemplate(document)
+	return err
 }
 
-// write fills the tokens of an e-mail.
-func (f emailFile) write(ctx context.Context, env *action.Env) (mail provider.Email, err error) {
+// write fills the tokens of an e-mail whose body is HTML.
+func write(ctx context.Context, env *action.Env, email *crm.Email) (mail provider.Email, err error) {
 	for _, part := range []struct {
 		text     *string
 		template crm.Template
 		render   func(context.Context, crm.Template) (string, error)
 	}{
-		{&mail.Subject, f.Subject, env.Render},
-		{&mail.From, f.From, env.Render},
-		{&mail.Preview, f.Preview, env.Render},
-		{&mail.HTML, f.body, env.RenderHTML},
+		{&mail.Subject, email.Subject, env.Render},
+		{&mail.From, email.From, env.Render},
+		{&mail.Preview, email.Preview, env.Render},
+		{&mail.HTML, email.Body, env.RenderHTML},
 	} {
 		if *part.text, err = part.render(ctx, part.template); err != nil {
 			return provider.Email{}, failure(err)
@@ -112,8 +91,6 @@ func sender(env *action.Env) (string, error) {
 	}
 	return fmt.Sprintf("%q <%s>", from.Name, from.Email), nil
 }
-
-func asIs(document string) (string, error) { return document, nil }
 
 var (
 	liquidPart = regexp.MustCompile(`(?s)\{\{.*?\}\}|\{%.*?%\}`)

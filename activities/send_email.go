@@ -62,7 +62,7 @@ Unconfirmed, and so our design: one mail per visit and address.`,
 			} else if err != nil {
 				return plan.Outcome{}, err
 			}
-			mail, err := email.writeTo(ctx, env, record.Ref)
+			mail, err := writeTo(ctx, env, email, record.Ref)
 			if err != nil {
 				return plan.Outcome{}, err
 			}
@@ -96,11 +96,11 @@ func mayGet(ctx context.Context, env *action.Env, record crm.Record, subscriptio
 }
 
 // writeTo fills the tokens for one recipient.
-func (f emailFile) writeTo(ctx context.Context, env *action.Env, recipient crm.Ref) (provider.Email, error) {
+func writeTo(ctx context.Context, env *action.Env, email *crm.Email, recipient crm.Ref) (provider.Email, error) {
 	records := env.Records
 	defer func() { env.Records = records }()
 	env.Records = addressed{Records: records, enrolled: env.Record(), recipient: recipient}
-	return f.write(ctx, env)
+	return write(ctx, env, email)
 }
 
 // addressed are the records as a recipient's mail sees them: of the enrolled record's associated

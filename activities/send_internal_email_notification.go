@@ -45,15 +45,11 @@ Unconfirmed, and so our design: primary members only, and failing without a reci
 		if len(audience) == 0 {
 			return plan.Outcome{}, action.Permanent("no-recipient", "there is no active user to notify")
 		}
-		document, err := markdown(cfg.Body.String())
-		if err != nil {
+		email := &crm.Email{Subject: cfg.Subject, Body: cfg.Body, Markdown: true}
+		if err := toHTML(email); err != nil {
 			return plan.Outcome{}, action.Permanent("bad-email", "body: %v", err)
 		}
-		email := emailFile{emailHead: emailHead{Subject: cfg.Subject}}
-		if email.body, err = crm.ParseTemplate(document); err != nil {
-			return plan.Outcome{}, failure(err)
-		}
-		mail, err := email.write(ctx, env)
+		mail, err := write(ctx, env, email)
 		if err != nil {
 			return plan.Outcome{}, err
 		}

@@ -13,6 +13,7 @@ import (
 const (
 	codeWrongValue    = "wrong-value"    // the kind of value is right, the value is not
 	codeTemplate      = "template"       // the Liquid text has a syntax error
+	codeFrontMatter   = "front-matter"   // an e-mail without it
 	codeEmptyGroup    = "empty-group"    // all, any or not without a filter
 	codeManyOperators = "many-operators" // a filter tests one thing
 )

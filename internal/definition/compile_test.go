@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/internal/schema"
 	"github.com/stretchr/testify/require"
@@ -76,7 +77,7 @@ func TestCompileRefusesAPlanThatIsTooLarge(t *testing.T) {
 
 func TestTagsOfTheLanguageAreSound(t *testing.T) {
 	t.Parallel()
-	for _, value := range []any{File{}, frame{}, Email{}, Message{}, List{}, Connection{}, people{}} {
+	for _, value := range []any{File{}, frame{}, crm.Email{}, Message{}, List{}, Connection{}, people{}} {
 		require.NotPanics(t, func() { schema.CheckType(reflect.TypeOf(value)) })
 	}
 	var keys []string

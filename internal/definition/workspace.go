@@ -25,7 +25,7 @@ type Workspace struct {
 	Account     crm.Account
 	Catalog     *crm.Catalog
 	Definitions []*File // by path
-	Emails      map[string]*Email
+	Emails      map[string]*crm.Email
 	Messages    map[string]*Message
 	Lists       map[string]*List
 	Users       []crm.User
@@ -58,7 +58,7 @@ func FindWorkspace(from string) (dir string, found bool) {
 // Paths in diagnostics are relative to the folder, with slashes. The error is about reading files.
 func ReadWorkspace(folder fs.FS, kinds []action.Kind) (*Workspace, schema.Diagnostics, error) {
 	w := &Workspace{
-		Catalog: crm.Builtin(), Emails: map[string]*Email{}, Messages: map[string]*Message{}, Lists: map[string]*List{},
+		Catalog: crm.Builtin(), Emails: map[string]*crm.Email{}, Messages: map[string]*Message{}, Lists: map[string]*List{},
 		Connections: map[string]Connection{}, Assets: map[string][]byte{},
 	}
 	r := &workspaceReader{Workspace: w, kinds: kinds}
@@ -72,7 +72,7 @@ func ReadWorkspace(folder fs.FS, kinds []action.Kind) (*Workspace, schema.Diagno
 		r.read(name)
 	}
 	for _, email := range w.Emails {
-		r.checkTokens(append(email.Subject.Tokens(), append(email.Preview.Tokens(), email.Body.Tokens()...)...))
+		r.checkTokens(email.Tokens())
 	}
 	for _, message := range w.Messages {
 		r.checkTokens(message.Text.Tokens())
@@ -145,7 +145,7 @@ func (w *Workspace) tokens(kind, name string) []crm.Token {
 		return nil
 	}
 	if email := w.Emails[name]; kind == "email" && email != nil {
-		return email.tokens()
+		return email.Tokens()
 	}
 	if message := w.Messages[name]; kind == "message" && message != nil {
 		return message.Text.Tokens()
@@ -227,7 +227,7 @@ func (r *workspaceReader) read(name string) {
 		if r.Emails[stem] != nil {
 			r.found.Errorf(schema.Pos{File: name, Line: 1, Column: 1}, "duplicate-email", "there is another e-mail %q with another ending", stem)
 		}
-		email, problems := ReadEmail(name, r.Assets[name])
+		email, problems := crm.ReadEmail(name, r.Assets[name])
 		r.found = append(r.found, problems...)
 		r.Emails[stem] = email
 	case dir == "workflows/" && (isYAML || ending == ".json"):
