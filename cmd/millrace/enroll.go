@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/enroll"
@@ -15,6 +16,9 @@ import (
 	"github.com/millrace/millrace/internal/store"
 	"github.com/spf13/cobra"
 )
+
+// admissionTime is how long a worker may take to decide about one record.
+const admissionTime = 10 * time.Second
 
 // enrolled is one line of the result of `millrace enroll`.
 type enrolled struct {
@@ -26,11 +30,13 @@ type enrolled struct {
 
 func newEnroll(a *app) *cobra.Command {
 	var file string
+	var wait bool
 	command := &cobra.Command{
 		Use:   "enroll WORKFLOW RECORD...",
 		Short: "Enroll records in a workflow",
 		Long: `Enroll records in a workflow. Those that fail are told, and the others go on.
-Whether a record is admitted is decided inside: ` + "`millrace history`" + ` tells.
+Whether a record is admitted is decided by the worker: --wait waits for that,
+and ` + "`millrace history`" + ` tells it later.
 
 --file names a CSV file whose first column holds records, or ids of records of
 the workflow's object. A first line "record" or "id" is a head; - is standard
@@ -46,16 +52,17 @@ input.`,
 				return err
 			}
 			return a.withStore(command.Context(), func(books *store.Store) error {
-				return a.enroll(command.Context(), books, args[0], refs, file)
+				return a.enroll(command.Context(), books, args[0], refs, file, wait)
 			})
 		},
 	}
 	a.databaseFlag(command)
 	command.Flags().StringVar(&file, "file", "", "CSV `file` of more records; - is standard input")
+	command.Flags().BoolVar(&wait, "wait", false, "wait until it is decided who is admitted")
 	return command
 }
 
-func (a *app) enroll(ctx context.Context, books *store.Store, workflow string, refs []crm.Ref, file string) error {
+func (a *app) enroll(ctx context.Context, books *store.Store, workflow string, refs []crm.Ref, file string, wait bool) error {
 	revision, err := publishedWorkflow(ctx, books, workflow)
 	if err != nil {
 		return err
@@ -83,6 +90,9 @@ func (a *app) enroll(ctx context.Context, books *store.Store, workflow string, r
 	for _, ref := range refs {
 		line := enrolled{Record: ref.String()}
 		started, err := enrollOne(ctx, client, revision, ref)
+		if err == nil && wait {
+			err = admitted(ctx, books, started)
+		}
 		if err != nil {
 			line.Error = oneLine(err)
 			failed++
@@ -92,7 +102,11 @@ func (a *app) enroll(ctx context.Context, books *store.Store, workflow string, r
 	}
 	if err := a.show(lines, func(w io.Writer) {
 		for _, line := range lines {
-			if line.Error == "" {
+			switch {
+			case line.Error != "":
+			case wait:
+				fmt.Fprintf(w, "%s: enrolled\n", line.Record)
+			default:
 				fmt.Fprintf(w, "%s: on its way\n", line.Record)
 			}
 		}
@@ -122,6 +136,30 @@ func enrollOne(ctx context.Context, client *enroll.Client, revision plan.Revisio
 		return enroll.Started{}, err
 	}
 	return client.Start(ctx, enroll.Request{Workflow: revision.Workflow, Record: ref})
+}
+
+// admitted waits until it is decided whether the record of an enrollment is admitted, and fails when it is not.
+func admitted(ctx context.Context, books *store.Store, started enroll.Started) error {
+	limited, cancel := context.WithTimeout(ctx, admissionTime)
+	defer cancel()
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for {
+		row, found, err := books.EnrollmentByRun(ctx, started.WorkflowID, started.RunID)
+		switch {
+		case err != nil:
+			return err
+		case found && row.Exit == plan.ExitRefused:
+			return fmt.Errorf("%s was not admitted: %s", row.Record, row.Detail)
+		case found:
+			return nil
+		}
+		select {
+		case <-limited.Done():
+			return fmt.Errorf("nothing was decided about %s within %s: is `millrace worker` running?", started.WorkflowID, admissionTime)
+		case <-again.C:
+		}
+	}
 }
 
 // recordsFrom reads the first column of a CSV file.

@@ -67,6 +67,17 @@ func TestEnrollKnowsWorkflowAndSwitch(t *testing.T) {
 	term.run("enroll", "trial-nurture", "contact/51").fails(1, "is switched off and admits nobody")
 }
 
+func TestWhoIsAdmitted(t *testing.T) {
+	t.Parallel()
+	term := newPushed(t)
+	opened := inside(term)
+	require.NoError(t, admitted(t.Context(), term.store(), enroll.Started{WorkflowID: opened.WorkflowID, RunID: opened.FirstRun}))
+	refused := plan.Enrollment{Workflow: opened.Workflow, Record: "contact/52", WorkflowID: "w", FirstRun: "r", Detail: "suppressed: it matches", Started: time.Now()}
+	require.NoError(t, term.store().RefuseEnrollment(t.Context(), refused))
+	err := admitted(t.Context(), term.store(), enroll.Started{WorkflowID: "w", RunID: "r"})
+	require.EqualError(t, err, "contact/52 was not admitted: suppressed: it matches")
+}
+
 func TestRecordsOfAFile(t *testing.T) {
 	t.Parallel()
 	term := newTerminal(t)

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/millrace/millrace/internal/enroll"
 	"github.com/millrace/millrace/internal/plan"
 	"github.com/stretchr/testify/require"
 )
@@ -161,6 +162,28 @@ func TestPushWithoutAServerPublishesAndSaysThatNobodyWasTold(t *testing.T) {
 	require.Equal(t, "trial-nurture: new revision 2, 0 of 1 inside told\n", result.stdout)
 	require.Contains(t, result.stderr, "people inside trial-nurture go on by the new revision after their present wait")
 	require.Contains(t, result.stderr, "cannot reach a Temporal server at 127.0.0.1:1")
+}
+
+func TestDevPushesWhatChanges(t *testing.T) {
+	t.Parallel()
+	term := newPushed(t)
+	a, _, stderr := term.app()
+	watch := watcher{app: a, path: ".", folder: term.Folder, client: &enroll.Client{Store: term.store()}}
+	watch.push(t.Context())
+	require.Equal(t, watch.look(), watch.seen)
+	require.Equal(t, "trial-nurture: unchanged, revision 1\n", stderr.String())
+	term.write(".millrace/dev.json", "{}")
+	require.Equal(t, watch.look(), watch.seen, "hidden files are not of the workspace")
+
+	term.replace(definitionFile, "max_wait: 3d", "max_wiat: 10d")
+	require.NotEqual(t, watch.look(), watch.seen)
+	watch.push(t.Context())
+	require.Contains(t, stderr.String(), `did you mean "max_wait"?`)
+	require.Contains(t, stderr.String(), "the revisions that were published stay until this is mended")
+
+	term.replace(definitionFile, "max_wiat: 10d", "max_wait: 10d")
+	watch.push(t.Context())
+	require.Contains(t, stderr.String(), "trial-nurture: new revision 2\n")
 }
 
 // inside puts contact/51 into the workflow, as far as our books know.
