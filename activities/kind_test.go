@@ -19,6 +19,7 @@ import (
 
 	"github.com/millrace/millrace/internal/action"
 	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/definition"
 	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/internal/provider"
 	"github.com/millrace/millrace/internal/schema"
@@ -325,6 +326,41 @@ func TestExamplesDecodeAndComeBack(t *testing.T) {
 		require.NoError(t, err)
 		require.JSONEq(t, string(text), string(repeated))
 		require.Equal(t, kind.Ports(config), kind.Ports(again))
+	}
+}
+
+// TestTokensReachThePlan puts a token about another action into every place of a config that takes one.
+func TestTokensReachThePlan(t *testing.T) {
+	t.Parallel()
+	for _, config := range []string{
+		`branch_value_equals: {value: "{{ actions.a.status }}", branches: [{name: x, is: x}]}`,
+		`send_internal_email_notification: {users: [ada], subject: "{{ actions.a.status }}", body: "{{ actions.b.status }}"}`,
+		`edit_record: {set: {notes: "{{ actions.a.status }}"}, append: {interests: ["{{ actions.b.status }}"]}, remove: {roles: "{{ actions.c.status }}"}, increment: {score: "{{ actions.d.status }}"}}`,
+		`adjust_number_property: {property: score, by: "{{ actions.a.status }}"}`,
+		`send_webhook: {url: "https://{{ actions.a.status }}.example", query: {q: "{{ actions.b.status }}"}, body: {n: "{{ actions.c.status }}", deep: [{x: "{{ actions.d.status }}"}]}}`,
+	} {
+		var wanted []string
+		source := "workflow: w\nobject: contact\nactions:\n"
+		for _, id := range []string{"a", "b", "c", "d"} {
+			source += "  - {id: " + id + ", send_webhook: {url: \"https://example.com\"}}\n"
+			if strings.Contains(config, "actions."+id+".") {
+				wanted = append(wanted, id)
+			}
+		}
+		file, problems := definition.Read("w.yaml", []byte(source+"  - id: last\n    "+config+"\n"), Kinds())
+		require.Empty(t, append(problems, file.Check(nil)...), config)
+		compiled, problems := definition.Compile(file, nil)
+		require.Empty(t, problems)
+		require.Equal(t, wanted, compiled.Nodes["last"].Reads, config)
+
+		broken := strings.ReplaceAll(config, ".status", ".nothing")
+		file, problems = definition.Read("w.yaml", []byte(source+"  - id: last\n    "+broken+"\n"), Kinds())
+		require.Empty(t, problems)
+		problems = file.Check(nil)
+		require.Len(t, problems, len(wanted), config)
+		for _, problem := range problems {
+			require.Equal(t, "unknown-token", problem.Code)
+		}
 	}
 }
 

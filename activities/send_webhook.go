@@ -204,6 +204,15 @@ func (webhookBody) Describe() schema.Description {
 	}
 }
 
+// Tokens returns the names that the body reads from its scope.
+func (b webhookBody) Tokens() []crm.Token {
+	var tokens []crm.Token
+	for _, name := range slices.Sorted(maps.Keys(b.fields)) {
+		tokens = append(tokens, b.fields[name].Tokens()...)
+	}
+	return tokens
+}
+
 func (b webhookBody) write(ctx context.Context, env *action.Env) ([]byte, error) {
 	body := map[string]any{}
 	for name, value := range b.fields {
