@@ -113,7 +113,7 @@ and sends, and every enrollment is a durable Temporal workflow.
 The Temporal server is found by the official TEMPORAL_* variables and profiles,
 the database by --database or MILLRACE_DATABASE. Without them a running
 ` + "`millrace dev`" + ` of the workspace is used, else the database in its .millrace/.`,
-		Example:           "  millrace dev examples/welcome",
+		Example:           "  millrace dev examples/trial-nurture",
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
