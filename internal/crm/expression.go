@@ -345,7 +345,7 @@ func (p *parser) variable(name token) (expression, error) {
 			result.steps = append(result.steps, step{index: index})
 		default:
 			if !slices.Contains(p.locals, name.text) {
-				p.found = append(p.found, Token{Path: path, offset: name.offset})
+				p.found = append(p.found, Token{Path: path, Cut: !known, offset: name.offset})
 			}
 			return result, nil
 		}

@@ -23,6 +23,7 @@ type Template struct {
 // actions.opened.hs_event_criteria_met. Names that the template defines itself are none.
 type Token struct {
 	Path []string // contact, first_name
+	Cut  bool     // the path goes on with an index that is no name: contact[x], actions.a.list[0]
 	Pos  schema.Pos
 
 	offset int // in the source

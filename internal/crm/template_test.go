@@ -198,6 +198,7 @@ func TestTemplatesNameTheirTokens(t *testing.T) {
 	var found []string
 	for _, token := range template.Tokens() {
 		found = append(found, token.String())
+		require.Equal(t, token.String() == "contact", token.Cut, token)
 	}
 	require.Equal(t, []string{"contact.first_name", "owner.name", "actions.opened.count", "event.items", "company.name", "contact"}, found)
 	require.Equal(t, schema.Pos{File: "test.yaml", Line: 2, Column: 9}, template.Tokens()[0].Pos)

@@ -263,6 +263,7 @@ var (
 func (c *checker) token(token crm.Token, act *Action) {
 	root, rest := token.Path[0], token.Path[1:]
 	object := root
+	c.computed(token)
 	switch root {
 	case "now", "event":
 		return
@@ -288,6 +289,23 @@ func (c *checker) token(token crm.Token, act *Action) {
 	}
 }
 
+// computed reports a token with an index in the place of a name that is looked up, as in contact[x]: what
+// it reads is known only when it is too late to check it and to send it along. Indexes within values are
+// fine, as in actions.a.list[0].
+func (c *checker) computed(token crm.Token) {
+	names := 2 // contact.email
+	switch token.Path[0] {
+	case "now", "event":
+		return
+	case "actions":
+		names = 3 // actions.a.output
+	}
+	if token.Cut && len(token.Path) < names {
+		c.found.Errorf(token.Pos, "computed-token", "{{ %s[…] }} cannot be checked: what stands in the brackets has to be a name in quotes", token).
+			Hint = "choose between names with {% if %} or {% case %}"
+	}
+}
+
 func (c *checker) field(token crm.Token, what string, fields []string) {
 	if len(token.Path) > 1 && !slices.Contains(fields, token.Path[1]) {
 		c.found.Errorf(token.Pos, "unknown-token", "{{ %s }} can never resolve: the fields of %s: %s", token, what, enumerate(fields)).
@@ -298,6 +316,9 @@ func (c *checker) field(token crm.Token, what string, fields []string) {
 // outputToken checks a token actions.ID.OUTPUT.
 func (c *checker) outputToken(token crm.Token, act *Action) {
 	if len(token.Path) < 2 {
+		if !token.Cut {
+			c.found.Errorf(token.Pos, "unknown-token", "{{ actions }} can never resolve: name an action and its output").Hint = "as in {{ actions.ID.OUTPUT }}"
+		}
 		return
 	}
 	earlier := c.earlierAction(token.Path[1], token.Pos, act)
