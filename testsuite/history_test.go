@@ -49,6 +49,7 @@ var journeys = map[string]func(*testing.T) (*stage, client.WorkflowRun){
 		s := newStage(t, delayAndMail)
 		s.work(t)
 		run := s.enroll(t, "journey", "1", map[string]string{"email": "ada@example.com"})
+		s.arrives(t, run, "pause")
 		s.skip(t, run)
 		return s, run
 	},
@@ -63,7 +64,21 @@ var journeys = map[string]func(*testing.T) (*stage, client.WorkflowRun){
 		_, err := s.Books.Create(t.Context(), crm.Ref{Object: "contact", ID: "51"}, map[string]string{"email": "ada@example.com"}, time.Now(), "test")
 		require.NoError(t, err)
 		run := s.startRaw(t, "enrollment/journey/contact/51", `{"workflow":"journey","record":"contact/51"}`)
+		s.arrives(t, run, "pause")
 		s.skip(t, run)
+		return s, run
+	},
+	"nurture": func(t *testing.T) (*stage, client.WorkflowRun) {
+		s := newStage(t, nurture(receiver(t)))
+		s.work(t)
+		run := s.enroll(t, "journey", "1", map[string]string{"email": "ada@example.com"})
+		s.arrives(t, run, "pause") // the server answers a clock that is set in the middle of a task with another task
+		clock := s.clock(run)
+		begun, err := clock.Now(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, clock.AdvanceTo(t.Context(), begun.Add(80*time.Hour)))
+		s.arrives(t, run, "wait")
+		s.signalRaw(t, run, plan.SignalEvent, `{"type":"page_viewed"}`)
 		return s, run
 	},
 	"event-before-timeout": func(t *testing.T) (*stage, client.WorkflowRun) {
@@ -74,6 +89,32 @@ var journeys = map[string]func(*testing.T) (*stage, client.WorkflowRun){
 		s.signalRaw(t, run, plan.SignalEvent, `{"type":"page_viewed"}`)
 		return s, run
 	},
+}
+
+// nurture is the path that most workflows take: edits, mail, delay, branch, an effect, a wait.
+func nurture(url string) string {
+	return fmt.Sprintf(`
+-- millrace.yaml --
+time_zone: UTC
+sender: {email: hello@millrace.example}
+egress: {allow: [127.0.0.0/8], http: true}
+-- emails/hello.md --
+---
+subject: Hello
+---
+Hello.
+-- workflows/journey.yaml --
+workflow: journey
+object: contact
+actions:
+  - {id: stage, edit_record: {set: {lead_status: open}}}
+  - {id: town, edit_record: {set: {city: Rome}}}
+  - {id: hello, send_email: {email: hello}}
+  - {id: pause, delay_set_amount: {for: 3d}}
+  - {id: size, branch_and_or: {branches: [{name: known, when: {property: city, known: true}}]}}
+  - {id: ping, send_webhook: {url: %q, body: {step: 1}}}
+  - {id: wait, delay_until_event: {event: page_viewed, max_wait: 3d}}
+`, url)
 }
 
 const waitForPage = `

@@ -96,7 +96,7 @@ func TestWorkspaceOnOneMachine(t *testing.T) {
 	require.InDelta(t, 72, why.WaitingFor.Until.Sub(why.Arrived).Hours(), 2)
 	_, stderr, code := shell.run(t, "enroll", "trial-nurture", "contact/51")
 	require.Equal(t, 1, code)
-	require.Contains(t, stderr, "is in the workflow already")
+	require.Contains(t, stderr, "is already in the workflow trial-nurture")
 
 	shell.ok(t, "event", "email_opened", "--record", "contact/51", "--id", "open-1")
 	shell.ok(t, "event", "email_opened", "--record", "contact/51", "--id", "open-1")

@@ -77,7 +77,7 @@ func newDemo(a *app) *cobra.Command {
 	var keep bool
 	command := &cobra.Command{
 		Use:   "demo",
-		Short: "Run an example journey of weeks in seconds, with everything embedded",
+		Short: "Run an example journey of weeks in seconds",
 		Long: `Start a Temporal server, a worker and a database, take four contacts through
 three weeks of an example workflow in skipped time, and print what happened and
 where each history can be read in the Temporal Web UI. Needs no account, no

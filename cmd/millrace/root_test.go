@@ -167,7 +167,7 @@ func TestHelpFitsATerminalAndHasAnExample(t *testing.T) {
 	root := newRoot(a)
 	var visit func(command *cobra.Command)
 	visit = func(command *cobra.Command) {
-		if slices.Contains([]string{"help", "completion", "simulate"}, command.Name()) {
+		if slices.Contains([]string{"help", "completion"}, command.Name()) {
 			return
 		}
 		help := newTerminal(t).run(append(strings.Fields(command.CommandPath())[1:], "--help")...).succeeds()

@@ -31,11 +31,11 @@ would have been is listed.
   {"object":"contact","id":"1","properties":{…},
    "associations":[{"object":"company","id":"7","properties":{…}}]}
 
---events names a JSON file of what happens meanwhile, "after" counted from the start:
+--events names a JSON file of what happens meanwhile, counted from the start:
   [{"after":"2d3h","type":"email_opened","properties":{…}},
    {"at":"2027-05-10T09:00:00Z","set":{"property":"value"}},
    {"after":"0s","fail":"ACTION","error":"429","times":2}]`,
-		Example: "  millrace simulate workflows/welcome.yaml --record ada.json --start 2027-03-01T09:00:00Z",
+		Example: "  millrace simulate workflows/welcome.yaml --record ada.json",
 		Args:    arguments(1, 1),
 		RunE: func(command *cobra.Command, args []string) error {
 			return a.simulate(command.Context(), args[0], flags)

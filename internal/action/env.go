@@ -66,6 +66,7 @@ type Env struct {
 	store      Store
 	books      Books // the transaction of this step, or the store itself
 	call       plan.Call
+	key        string // idempotency key of this step
 	rules      *rules
 	record     crm.Ref
 	enrollment plan.Enrollment

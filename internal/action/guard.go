@@ -33,8 +33,8 @@ func readRules(published *plan.Plan) (*rules, error) {
 
 // guard runs before every attempt and may answer in the action's place: the record is gone, suppressed
 // or at its goal, or the workflow is switched off (semantics §2.6, §2.7, §2.10).
-func (rt *Runtime) guard(ctx context.Context, env *Env, kind Kind) (*plan.Outcome, error) {
-	if _, err := env.books.Get(ctx, env.record); errors.Is(err, crm.ErrDeleted) || errors.Is(err, crm.ErrNotFound) {
+func (e *Env) guard(ctx context.Context, kind Kind) (*plan.Outcome, error) {
+	if _, err := e.books.Get(ctx, e.record); errors.Is(err, crm.ErrDeleted) || errors.Is(err, crm.ErrNotFound) {
 		return &plan.Outcome{End: plan.ExitDeleted}, nil
 	} else if err != nil {
 		return nil, err
@@ -42,11 +42,11 @@ func (rt *Runtime) guard(ctx context.Context, env *Env, kind Kind) (*plan.Outcom
 	for _, exit := range []struct {
 		filter *crm.Filter
 		reason string
-	}{{env.rules.suppress, plan.ExitSuppressed}, {env.rules.goal, plan.ExitGoalMet}} {
+	}{{e.rules.suppress, plan.ExitSuppressed}, {e.rules.goal, plan.ExitGoalMet}} {
 		if exit.filter == nil {
 			continue
 		}
-		if met, err := env.Match(ctx, *exit.filter); err != nil {
+		if met, err := e.Match(ctx, *exit.filter); err != nil {
 			return nil, err
 		} else if met {
 			return &plan.Outcome{End: exit.reason}, nil
@@ -55,12 +55,12 @@ func (rt *Runtime) guard(ctx context.Context, env *Env, kind Kind) (*plan.Outcom
 	if !kind.Acts() {
 		return nil, nil
 	}
-	mode, err := env.books.Switch(ctx, env.call.Workflow())
+	mode, err := e.books.Switch(ctx, e.call.Workflow())
 	if err != nil {
 		return nil, err
 	}
 	if mode == plan.SwitchOff {
-		env.Note(plan.JournalSkipped, "the workflow is switched off")
+		e.Note(plan.JournalSkipped, "the workflow is switched off")
 		return &plan.Outcome{}, nil
 	}
 	return nil, nil

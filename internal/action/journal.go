@@ -8,7 +8,7 @@ import (
 
 func (e *Env) entry(kind Kind, event string) plan.Entry {
 	return plan.Entry{
-		Enrollment: e.call.Enrollment, Key: e.call.Key(), At: e.now, Node: e.call.Node, Kind: kind.ID, Event: event,
+		Enrollment: e.call.Enrollment, Key: e.key, At: e.now, Node: e.call.Node, Kind: kind.ID, Event: event,
 	}
 }
 

@@ -33,7 +33,7 @@ func IsPermanent(err error) bool {
 //     was cut in the middle of it;
 //   - any other error: it certainly did not happen, and may be tried again.
 func (e *Env) Once(ctx context.Context, recipient string, effect func(ctx context.Context, key string) error) error {
-	key := e.call.Key() + "/" + recipient
+	key := e.key + "/" + recipient
 	row, found, err := e.store.LedgerRow(ctx, key)
 	if err != nil {
 		return err

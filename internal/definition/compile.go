@@ -44,6 +44,7 @@ func Compile(file *File, in *Workspace) (*plan.Plan, schema.Diagnostics) {
 			compiled.Nodes[id] = source
 		}
 	}
+	compiler.fold(compiled)
 	compiled.Hash = hashOf(compiled)
 	var problems schema.Diagnostics
 	if size := len(mustJSON(compiled.Graph())); size > maxGraph {

@@ -18,7 +18,7 @@ import (
 
 // ErrInside means that the record is in the workflow already: at most one enrollment of a record in a workflow
 // is open.
-var ErrInside = errors.New("is in the workflow already")
+var ErrInside = errors.New("is already in the workflow")
 
 // ErrNotInside means that the record has no open enrollment in the workflow.
 var ErrNotInside = errors.New("is not in the workflow")

@@ -7,20 +7,21 @@ import (
 
 	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/internal/store"
 	"go.temporal.io/api/enums/v1"
 )
 
 // Waiting is what an enrollment waits for.
 type Waiting struct {
-	Kind  string    `json:"kind"`            // kind of the action it stands at
-	Event string    `json:"event,omitempty"` // event type that would wake it
+	Kind  string    `json:"kind"`  // kind of the action it stands at
+	Event string    `json:"event"` // event type that would wake it
 	Until time.Time `json:"until,omitzero"`
 }
 
 // Why answers where a record stands in a workflow, and what would let it move (language §3).
 type Why struct {
 	State      string    `json:"state"` // active, waiting, retrying, paused, lost, or the exit reason
-	Node       string    `json:"node,omitempty"`
+	Node       string    `json:"node"`
 	WaitingFor *Waiting  `json:"waiting_for"`
 	Arrived    time.Time `json:"arrived,omitzero"`
 	Revision   int       `json:"revision"`
@@ -36,6 +37,13 @@ func (c *Client) Why(ctx context.Context, workflow string, record crm.Ref) (Why,
 		return Why{}, err
 	}
 	if !found {
+		refused, err := c.Store.Enrollments(ctx, store.EnrollmentFilter{Workflow: workflow, Record: record.String(), Limit: 1})
+		if err != nil {
+			return Why{}, err
+		}
+		if len(refused) > 0 {
+			return Why{State: refused[0].Exit, Reason: refused[0].Detail, Next: fmt.Sprintf("millrace enroll %s %s, once that is mended", workflow, record)}, nil
+		}
 		return Why{State: "never", Reason: fmt.Sprintf("%s was never enrolled in %s", record, workflow), Next: fmt.Sprintf("millrace enroll %s %s", workflow, record)}, nil
 	}
 	why := Why{

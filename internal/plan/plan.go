@@ -52,6 +52,7 @@ type Node struct {
 	GiveUp  time.Duration   `json:"give_up"`          // longest time over all attempts
 	Next    Edge            `json:"next,omitzero"`    // where every port leads that Edges does not name
 	Edges   map[string]Edge `json:"edges,omitempty"`  // the ports that the author drew
+	Folded  []string        `json:"folded,omitempty"` // edits right behind this one, made in the same call
 	Reads   []string        `json:"reads,omitempty"`  // actions whose outputs this one's tokens name
 	Keep    bool            `json:"keep,omitempty"`   // a later action reads this one's output
 	Config  json.RawMessage `json:"config,omitempty"` // defaults applied; in the store only

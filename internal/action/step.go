@@ -1,0 +1,186 @@
+package action
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/plan"
+)
+
+// step is one attempt of one action.
+type step struct {
+	*Runtime
+	kind     Kind
+	env      *Env
+	action   *prepared
+	outcome  plan.Outcome
+	answered bool // by the guard or the ledger: the action need not run
+}
+
+// attempt runs the step. What only reads or edits our own store is one transaction; what reaches outside is
+// framed by two, so that the ledger knows before and after.
+func (s *step) attempt(ctx context.Context) (err error) {
+	if s.action, err = s.prepare(ctx, s.kind, s.env.call); err != nil {
+		return err
+	}
+	switch {
+	case len(s.action.folded) > 0:
+		return s.fold(ctx)
+	case s.kind.Effect == Reads || s.kind.Effect == Edits:
+		return s.Store.Transact(ctx, func(books Books) error { return s.whole(ctx, books) })
+	}
+	if err := s.Store.Transact(ctx, func(books Books) error { return s.begin(ctx, books) }); err != nil {
+		return err
+	}
+	s.env.books, s.env.Records = s.Store, s.Store
+	if err := s.run(ctx); err != nil {
+		return err
+	}
+	return s.Store.Transact(ctx, func(books Books) error { return s.settle(ctx, books) })
+}
+
+// whole is a step in one transaction.
+func (s *step) whole(ctx context.Context, books Books) error {
+	if err := s.begin(ctx, books); err != nil {
+		return err
+	}
+	if err := s.run(ctx); err != nil {
+		return err
+	}
+	return s.settle(ctx, books)
+}
+
+// begin completes the environment, writes what the interpreter has to say, looks into the ledger and asks the guard.
+// A transaction that is repeated begins anew.
+func (s *step) begin(ctx context.Context, books Books) error {
+	s.outcome, s.answered = plan.Outcome{}, false
+	if err := s.open(ctx, books); err != nil {
+		return err
+	}
+	entries := make([]plan.Entry, 0, len(s.env.call.Notes))
+	for _, note := range s.env.call.Notes {
+		entries = append(entries, note.Entry(s.env.call.Enrollment))
+	}
+	if err := books.WriteJournal(ctx, entries...); err != nil {
+		return err
+	}
+	if s.kind.Effect != Reads {
+		row, found, err := books.LedgerRow(ctx, s.env.key)
+		if err != nil {
+			return err
+		}
+		if found && row.State == plan.LedgerDone {
+			s.answered = true
+			return json.Unmarshal(row.Result, &s.outcome)
+		}
+	}
+	if answer, err := s.env.guard(ctx, s.kind); err != nil || answer != nil {
+		if answer != nil {
+			s.outcome, s.answered = *answer, true
+		}
+		return err
+	}
+	if s.kind.Effect == Requests {
+		if err := books.PutLedger(ctx, plan.LedgerRow{Key: s.env.key, State: plan.LedgerStarted, At: s.env.now}); err != nil {
+			return err
+		}
+	}
+	if s.kind.Effect == Requests || s.kind.Effect == Messages {
+		return books.WriteJournal(ctx, s.env.entry(s.kind, plan.JournalStarted))
+	}
+	return nil
+}
+
+// open completes the environment from the books.
+func (s *step) open(ctx context.Context, books Books) (err error) {
+	env := s.env
+	env.books, env.Records, env.rules, env.notes = books, books, s.action.rules, nil
+	if env.record, err = crm.ParseRef(env.call.Record()); err != nil {
+		return Permanent("bad-enrollment", "%v", err)
+	}
+	if env.enrollment, err = books.Enrollment(ctx, env.call.Enrollment); err != nil {
+		return err
+	}
+	if env.Catalog, err = books.Catalog(ctx); err != nil {
+		return err
+	}
+	settings, err := s.Store.Account(ctx)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(settings, &env.Account); err != nil {
+		return fmt.Errorf("reading the account's settings: %w", err)
+	}
+	ways, err := s.Provide(env.Account)
+	env.Providers = Providers{Mail: stampedMail{ways.Mail, env.now}, HTTP: stampedHTTP{ways.HTTP, env.now}, Secret: ways.Secret}
+	return err
+}
+
+// run asks the kind, unless guard or ledger have answered.
+func (s *step) run(ctx context.Context) (err error) {
+	if s.answered {
+		return nil
+	}
+	if s.Simulated != nil {
+		if err := s.Simulated.Fault(s.env.call); err != nil {
+			return err
+		}
+	}
+	s.outcome, err = s.kind.run(ctx, s.env, s.env.call, s.action.config)
+	return err
+}
+
+// settle writes what came of the step.
+func (s *step) settle(ctx context.Context, books Books) error {
+	s.env.books, s.env.Records = books, books
+	if s.kind.Effect != Reads && !s.outcome.Again && s.outcome.End == "" {
+		stored := s.outcome
+		stored.Note = ""
+		result, err := json.Marshal(stored)
+		if err != nil {
+			return fmt.Errorf("encoding the outcome of %s: %w", s.env.key, err)
+		}
+		if err := books.PutLedger(ctx, plan.LedgerRow{Key: s.env.key, State: plan.LedgerDone, At: s.env.now, Result: result}); err != nil {
+			return err
+		}
+	}
+	if err := books.WriteJournal(ctx, s.env.entries(s.kind, s.outcome)...); err != nil {
+		return err
+	}
+	return books.Stand(ctx, s.standing())
+}
+
+func (s *step) standing() plan.Standing {
+	call := s.env.call
+	return plan.Standing{
+		Enrollment: call.Enrollment, Node: call.Node, Kind: s.kind.ID, Plan: call.Plan,
+		Arrived: call.Arrived, Until: s.outcome.Until, Awaits: s.outcome.Event,
+	}
+}
+
+// failed writes down that an attempt failed and when the next one comes. Failures for good are journalled by
+// the interpreter's activity `failed`, which also knows of crashed workers.
+func (s *step) failed(ctx context.Context, attempt int32, wait time.Duration, cause error) {
+	if IsPermanent(cause) && len(s.env.notes) == 0 {
+		return
+	}
+	entries := s.env.noted(s.kind, fmt.Sprintf("/%d", attempt))
+	s.outcome = plan.Outcome{}
+	standing := s.standing()
+	standing.LastError = cause.Error()
+	if !IsPermanent(cause) && wait > 0 {
+		entry := s.env.entry(s.kind, plan.JournalRetrying)
+		entry.Phase = fmt.Sprintf("%s/%d", plan.JournalRetrying, attempt)
+		entry.Detail = fmt.Sprintf("attempt %d: %v; next at %s", attempt, cause, s.env.now.Add(wait).UTC().Format(time.RFC3339))
+		entries = append(entries, entry)
+	}
+	if err := s.Store.Transact(ctx, func(books Books) error {
+		return errors.Join(books.WriteJournal(ctx, entries...), books.Stand(ctx, standing))
+	}); err != nil {
+		s.env.Log.Error("writing a failed attempt into the journal", "error", err, "attempt", attempt, "cause", cause)
+	}
+}

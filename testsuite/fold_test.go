@@ -1,0 +1,59 @@
+package testsuite_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/millrace/millrace/testsuite"
+	"github.com/stretchr/testify/require"
+)
+
+const threeEdits = `
+-- objects/contact.yaml --
+object: contact
+properties:
+  - {name: points, type: number}
+  - {name: tier, type: enumeration, options: [gold, silver]}
+-- workflows/journey.yaml --
+workflow: journey
+object: contact
+actions:
+  - {id: one, adjust_number_property: {property: points, by: 1}}
+  - {id: two, edit_record: {set: {tier: "{{ contact.first_name }}"}}}
+  - {id: three, edit_record: {increment: {points: 10}}}
+  - {id: check, branch_and_or: {branches: [{name: full, when: {property: points, is: 11}}]}}
+`
+
+func simulateEdits(t *testing.T, name string) testsuite.Simulated {
+	t.Helper()
+	publication := compiled(t, threeEdits)
+	require.Equal(t, []string{"two", "three"}, publication.Definitions[0].Plan.Nodes["one"].Folded)
+	shown, err := testsuite.Simulate(t.Context(), testsuite.Simulation{
+		Workspace: publication, Workflow: "journey", Start: time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC),
+		Record: testsuite.SimulatedRecord{Object: "contact", ID: "1", Properties: map[string]any{"first_name": name}},
+	})
+	require.NoError(t, err)
+	return shown
+}
+
+// TestAdjacentEditsAreOneCallAndAStepEach folds three edits; nobody can tell from what is written down.
+func TestAdjacentEditsAreOneCallAndAStepEach(t *testing.T) {
+	t.Parallel()
+	shown := simulateEdits(t, "gold")
+	require.Equal(t, []string{"one next", "two next", "three next", "check full"}, ports(shown))
+}
+
+// TestFoldedEditThatFailsKeepsNoOtherFromItsOwn has an edit in the middle whose value does not fit.
+func TestFoldedEditThatFailsKeepsNoOtherFromItsOwn(t *testing.T) {
+	t.Parallel()
+	shown := simulateEdits(t, "Ada")
+	require.Equal(t, []string{"one next", "two failed", "three next", "check full"}, ports(shown))
+	require.Contains(t, shown.Steps[1].Note, "invalid-value")
+}
+
+func ports(shown testsuite.Simulated) (lines []string) {
+	for _, step := range shown.Steps {
+		lines = append(lines, step.Node+" "+step.Port)
+	}
+	return lines
+}
