@@ -137,8 +137,8 @@ func (c *checker) reference(name crm.Reference, object string, act *Action) {
 	}
 }
 
-// asset checks what only the sender of an e-mail or message can tell of its tokens: the record and the
-// outputs of actions.
+// asset checks what only the sender of an e-mail or message can tell of its tokens: the record, the
+// outputs of actions and the event.
 func (c *checker) asset(kind, name string, act *Action) {
 	before := len(c.found)
 	for _, token := range c.in.tokens(kind, name) {
@@ -152,7 +152,9 @@ func (c *checker) asset(kind, name string, act *Action) {
 }
 
 // ofSender tells whether a token of an e-mail depends on the workflow that sends it.
-func ofSender(token crm.Token) bool { return token.Path[0] == "record" || token.Path[0] == "actions" }
+func ofSender(token crm.Token) bool {
+	return slices.Contains([]string{"record", "actions", "event"}, token.Path[0])
+}
 
 // earlierAction reports an action that does not exist, or that cannot have run before act.
 func (c *checker) earlierAction(id string, pos schema.Pos, act *Action) *Action {
@@ -265,7 +267,10 @@ func (c *checker) token(token crm.Token, act *Action) {
 	object := root
 	c.computed(token)
 	switch root {
-	case "now", "event":
+	case "now":
+		return
+	case "event":
+		c.eventToken(token)
 		return
 	case "actions":
 		c.outputToken(token, act)
@@ -310,6 +315,14 @@ func (c *checker) field(token crm.Token, what string, fields []string) {
 	if len(token.Path) > 1 && !slices.Contains(fields, token.Path[1]) {
 		c.found.Errorf(token.Pos, "unknown-token", "{{ %s }} can never resolve: the fields of %s: %s", token, what, enumerate(fields)).
 			Suggest(token.Path[1], fields)
+	}
+}
+
+// eventToken warns of a token about the event that enrolled the record where nothing that enrolls has one.
+func (c *checker) eventToken(token crm.Token) {
+	if c.file.Enroll.On == nil {
+		c.found.Warningf(token.Pos, "no-event", "{{ %s }}: no event enrolls this workflow, so it is empty unless somebody starts an enrollment with one", token).
+			Hint = "what a delay_until_event waited for is {{ actions.ID.matched_event }}"
 	}
 }
 
