@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/millrace/millrace/internal/definition"
 	"github.com/millrace/millrace/internal/enroll"
@@ -144,9 +146,30 @@ func (a *app) publish(ctx context.Context, books *store.Store, checked *definiti
 	p.Diagnostics.Sort()
 	if p.Diagnostics.HasErrors() {
 		p.result.Workflows = []pushedWorkflow{}
+	} else {
+		p.noteNotYet()
 	}
 	p.result.Diagnostics = list(p.Diagnostics)
 	return p.result, nil
+}
+
+// noteNotYet tells what definitions say that is only stored.
+func (p *publisher) noteNotYet() {
+	for _, file := range p.Workspace.Definitions {
+		names := file.NotYet()
+		if len(names) == 0 {
+			continue
+		}
+		text := strings.Join(names, ", ")
+		if last := strings.LastIndex(text, ", "); last >= 0 {
+			text = text[:last] + " and" + text[last+1:]
+		}
+		instead := ""
+		if slices.Contains(names, definition.Triggers) {
+			instead = ": enroll with `millrace enroll`"
+		}
+		p.note("note: %s: %s are stored, but this version does not act on them yet%s", file.Workflow.Text, text, instead)
+	}
 }
 
 // publisher publishes one workspace in a transaction.

@@ -52,6 +52,31 @@ func (f *File) Source() []byte { return f.src }
 // Path returns the name that the definition was read under.
 func (f *File) Path() string { return f.name }
 
+// Triggers is what NotYet calls the ways in which a definition enrolls records by itself.
+const Triggers = "triggers"
+
+// NotYet names what the definition says that is checked and stored, but that nothing acts on in this
+// version: ways of enrolling and leaving (semantics §2) and settings (§4.12).
+func (f *File) NotYet() []string {
+	var names []string
+	for _, part := range []struct {
+		name string
+		used bool
+	}{
+		{Triggers, f.Enroll.On != nil || f.Enroll.When != nil || f.Enroll.Schedule != nil},
+		{"re-enrollment filters", len(f.Enroll.Again.Filters) > 0},
+		{"exits of records that no longer match", f.Enroll.Leave},
+		{"windows", len(f.Settings.Windows) > 0},
+		{"pause dates", len(f.Settings.PauseDates) > 0},
+		{"rates", f.Settings.Rate != nil},
+	} {
+		if part.used {
+			names = append(names, part.name)
+		}
+	}
+	return names
+}
+
 // pos is where a key of the definition stands, or the definition itself.
 func (f *File) pos(keys ...string) schema.Pos {
 	node, pos := f.node, schema.Pos{File: f.name, Line: 1, Column: 1}

@@ -30,6 +30,9 @@ func TestWorkspaceOfTheLanguage(t *testing.T) {
 	require.Equal(t, []string{"score"}, compiled.Nodes["thanks"].Reads, "the e-mail reads the score")
 	require.True(t, compiled.Nodes["score"].Keep)
 	require.Nil(t, workspace.Definition("nowhere"))
+
+	require.Equal(t, []string{Triggers, "windows", "pause dates", "rates"}, workspace.Definition("trial-nurture").NotYet())
+	require.Equal(t, []string{Triggers, "re-enrollment filters", "exits of records that no longer match"}, workspace.Definition("onboarding").NotYet())
 }
 
 func must(names []string, listed bool) []string {
