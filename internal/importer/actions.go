@@ -16,24 +16,18 @@ import (
 type actionType struct {
 	kind string
 	stem string // of the ids of such actions
-	read func(w *workflow, a *action) (translation, error)
+	read func(w *workflow, a *action) ([]step, error)
 }
-
-// translation is what one action becomes: steps one after the other, of which the last has the ports.
-type translation struct{ steps []step }
 
 var errNotBuilt = errors.New("there is no such action yet")
 
-// step is one use of a kind.
+// step is one use of a kind. An action becomes one or more, of which the last has the ports.
 type step struct {
 	kind   string
-	label  string
 	config *yaml.Node
 }
 
-func one(kind string, config *yaml.Node) translation {
-	return translation{steps: []step{{kind: kind, config: config}}}
-}
+func one(kind string, config *yaml.Node) []step { return []step{{kind, config}} }
 
 // actionTypes are HubSpot's types of action, by their id or structure. Those without read become
 // placeholders of their kind.
@@ -98,7 +92,7 @@ var actionTypes = map[string]actionType{
 // otherType is every type that is not in the table.
 var otherType = actionType{kind: "extension_action", stem: "action"}
 
-func (w *workflow) delay(a *action) (translation, error) {
+func (w *workflow) delay(a *action) ([]step, error) {
 	var fields struct {
 		Delta      text       `json:"delta"`
 		TimeUnit   text       `json:"time_unit"`
@@ -106,25 +100,25 @@ func (w *workflow) delay(a *action) (translation, error) {
 		TimeOfDay  *timeOfDay `json:"time_of_day"`
 	}
 	if err := decode(a.Fields, &fields); err != nil {
-		return translation{}, err
+		return nil, err
 	}
-	var result translation
+	var steps []step
 	if fields.Delta != "" && fields.Delta != "0" {
 		span, err := spanOf(fields.Delta, fields.TimeUnit)
 		if err != nil {
-			return translation{}, err
+			return nil, err
 		}
 		node, err := spanNode(span)
 		if err != nil {
-			return translation{}, err
+			return nil, err
 		}
-		result = one("delay_set_amount", mapping(entry{"for", node}))
+		steps = one("delay_set_amount", mapping(entry{"for", node}))
 	}
 	var at *yaml.Node
 	if fields.TimeOfDay != nil {
 		clock, err := fields.TimeOfDay.clock()
 		if err != nil {
-			return translation{}, err
+			return nil, err
 		}
 		at = str(clock)
 	}
@@ -132,24 +126,24 @@ func (w *workflow) delay(a *action) (translation, error) {
 	case len(fields.DaysOfWeek) > 0:
 		days, err := weekdaysOf(fields.DaysOfWeek)
 		if err != nil {
-			return translation{}, err
+			return nil, err
 		}
-		result.steps = append(result.steps, step{kind: "delay_until_day_of_week", config: mapping(entry{"days", days}, entry{"time", at})})
+		steps = append(steps, step{"delay_until_day_of_week", mapping(entry{"days", days}, entry{"time", at})})
 	case at != nil:
-		result.steps = append(result.steps, step{kind: "delay_until_time_of_day", config: mapping(entry{"time", at})})
-	case len(result.steps) == 0:
-		return translation{}, errors.New("it says neither how long to wait nor until when")
+		steps = append(steps, step{"delay_until_time_of_day", mapping(entry{"time", at})})
+	case len(steps) == 0:
+		return nil, errors.New("it says neither how long to wait nor until when")
 	}
-	return result, nil
+	return steps, nil
 }
 
 // delayUntilDate is a delay until a date, or, mislabelled, a plain one.
-func (w *workflow) delayUntilDate(a *action) (translation, error) {
+func (w *workflow) delayUntilDate(a *action) ([]step, error) {
 	var fields struct {
 		Date json.RawMessage `json:"date"`
 	}
 	if err := decode(a.Fields, &fields); err != nil {
-		return translation{}, err
+		return nil, err
 	}
 	if isNothing(fields.Date) {
 		return w.delay(a)
@@ -162,37 +156,37 @@ func (w *workflow) delayUntilDate(a *action) (translation, error) {
 	return one(kind, nil), errNotBuilt
 }
 
-func (w *workflow) delayUntilEvent(a *action) (translation, error) {
+func (w *workflow) delayUntilEvent(a *action) ([]step, error) {
 	var fields struct {
 		Branches   []json.RawMessage `json:"event_filter_branches"`
 		Expiration text              `json:"expiration_minutes"`
 	}
 	if err := decode(a.Fields, &fields); err != nil {
-		return translation{}, err
+		return nil, err
 	}
 	var event string
 	var alternatives []*yaml.Node
 	for i, raw := range fields.Branches {
 		spec, err := w.event(raw)
 		if err != nil {
-			return translation{}, err
+			return nil, err
 		}
 		if i > 0 && (spec.name != event || spec.where == nil || alternatives[0] == nil) {
-			return translation{}, errors.New("one action cannot wait for several events")
+			return nil, errors.New("one action cannot wait for several events")
 		}
 		event, alternatives = spec.name, append(alternatives, spec.where)
 	}
 	if event == "" {
-		return translation{}, errors.New("it names no event")
+		return nil, errors.New("it names no event")
 	}
 	var longest *yaml.Node
 	if fields.Expiration != "" {
 		span, err := spanOf(fields.Expiration, "MINUTES")
 		if err != nil {
-			return translation{}, err
+			return nil, err
 		}
 		if longest, err = spanNode(span); err != nil {
-			return translation{}, err
+			return nil, err
 		}
 	}
 	var which *yaml.Node
@@ -202,7 +196,7 @@ func (w *workflow) delayUntilEvent(a *action) (translation, error) {
 	return one("delay_until_event", mapping(entry{"event", str(event)}, entry{"where", which}, entry{"max_wait", longest})), nil
 }
 
-func (w *workflow) branchByValue(a *action) (translation, error) {
+func (w *workflow) branchByValue(a *action) ([]step, error) {
 	branches := list()
 	var values []string
 	for _, port := range a.ports {
@@ -214,7 +208,7 @@ func (w *workflow) branchByValue(a *action) (translation, error) {
 		branches.Content = append(branches.Content, mapping(entry{"name", str(port.name)}, entry{"is", scalar(value)}))
 	}
 	if len(values) == 0 {
-		return translation{}, errors.New("it has no value to branch by")
+		return nil, errors.New("it has no value to branch by")
 	}
 	input, err := w.value(a.InputValue)
 	if err != nil {
@@ -226,7 +220,7 @@ func (w *workflow) branchByValue(a *action) (translation, error) {
 	return one("branch_value_equals", mapping(entry{"value", str(input.text)}, entry{"branches", branches})), nil
 }
 
-func (w *workflow) branchByFilter(a *action) (translation, error) {
+func (w *workflow) branchByFilter(a *action) ([]step, error) {
 	branches := list()
 	var problems []error
 	for _, port := range a.ports {
@@ -253,7 +247,7 @@ func (w *workflow) branchFilter(raw json.RawMessage) (*yaml.Node, error) {
 }
 
 // splitAtRandom translates a split; without percentages it is even.
-func (w *workflow) splitAtRandom(a *action) (translation, error) {
+func (w *workflow) splitAtRandom(a *action) ([]step, error) {
 	branches := list()
 	var problem error
 	for _, port := range a.ports {
@@ -272,31 +266,25 @@ func (w *workflow) splitAtRandom(a *action) (translation, error) {
 	return one("branch_random_split", mapping(entry{"branches", branches})), problem
 }
 
-func (w *workflow) sendEmail(a *action) (translation, error) {
+func (w *workflow) sendEmail(a *action) ([]step, error) {
 	var fields struct {
 		ContentID text `json:"content_id"`
-		Subject   text `json:"subject"`
 	}
 	if err := decode(a.Fields, &fields); err != nil {
-		return translation{}, err
+		return nil, err
 	}
 	if fields.ContentID == "" {
-		return translation{}, errors.New("it names no e-mail")
+		return nil, errors.New("it names no e-mail")
 	}
 	id := string(fields.ContentID)
 	name := "hubspot-" + slug(id, 60)
 	w.need("email", id, name)
-	subject := string(fields.Subject)
-	if strings.Contains(subject, "{") {
-		subject = ""
-	}
-	w.space.emails[name] = emailStub{contentID: id, subject: subject}
-	result := one("send_email", mapping(entry{"email", str(name)}, entry{"to", w.contacts()}))
-	result.steps[0].label = subject
+	w.space.emails[name] = emailStub{contentID: id, subject: a.title()}
+	steps := one("send_email", mapping(entry{"email", str(name)}, entry{"to", w.contacts()}))
 	if w.space.hasEmail(name) {
-		return result, nil
+		return steps, nil
 	}
-	return result, fmt.Errorf("the content of the e-mail %s is not part of a flow: fill in emails/%s.md", id, name)
+	return steps, fmt.Errorf("the content of the e-mail %s is not part of a flow: fill in emails/%s.md", id, name)
 }
 
 // contacts is the target of a mail: nothing for the enrolled contact.
@@ -307,7 +295,7 @@ func (w *workflow) contacts() *yaml.Node {
 	return mapping(entry{"associated", str("contact")})
 }
 
-func (w *workflow) notify(a *action) (translation, error) {
+func (w *workflow) notify(a *action) ([]step, error) {
 	var fields struct {
 		UserIDs         []text `json:"user_ids"`
 		TeamIDs         []text `json:"team_ids"`
@@ -316,13 +304,13 @@ func (w *workflow) notify(a *action) (translation, error) {
 		Body            text   `json:"body"`
 	}
 	if err := decode(a.Fields, &fields); err != nil {
-		return translation{}, err
+		return nil, err
 	}
 	var users, teams, owners []*yaml.Node
 	for _, id := range fields.UserIDs {
 		name, err := w.named("user", id)
 		if err != nil {
-			return translation{}, err
+			return nil, err
 		}
 		w.space.users[name] = true
 		users = append(users, str(name))
@@ -330,7 +318,7 @@ func (w *workflow) notify(a *action) (translation, error) {
 	for _, id := range fields.TeamIDs {
 		name, err := w.named("team", id)
 		if err != nil {
-			return translation{}, err
+			return nil, err
 		}
 		w.space.teams[name] = true
 		teams = append(teams, str(name))
@@ -338,54 +326,49 @@ func (w *workflow) notify(a *action) (translation, error) {
 	for _, property := range fields.OwnerProperties {
 		name, err := w.property(subject{object: w.object}, string(property), shape{})
 		if err != nil {
-			return translation{}, err
+			return nil, err
 		}
 		owners = append(owners, str(name))
 	}
 	title, err := w.template(string(fields.Subject))
 	if err != nil {
-		return translation{}, err
+		return nil, err
 	}
 	body, err := w.template(string(fields.Body))
 	if err != nil {
-		return translation{}, err
+		return nil, err
 	}
 	if len(users)+len(teams)+len(owners) == 0 {
-		return translation{}, errors.New("it names nobody to notify")
+		return nil, errors.New("it names nobody to notify")
 	}
-	result := one("send_internal_email_notification", mapping(
+	return one("send_internal_email_notification", mapping(
 		entry{"users", some(users)}, entry{"teams", some(teams)}, entry{"owner_properties", some(owners)},
-		entry{"subject", str(title.text)}, entry{"body", str(body.text)}))
-	result.steps[0].label = title.text
-	if title.template {
-		result.steps[0].label = ""
-	}
-	return result, nil
+		entry{"subject", str(title.text)}, entry{"body", str(body.text)})), nil
 }
 
-func (w *workflow) edit(a *action) (translation, error) {
+func (w *workflow) edit(a *action) ([]step, error) {
 	var fields struct {
 		Property    text                 `json:"property_name"`
 		Value       *valueDocument       `json:"value"`
 		Association *associationDocument `json:"association"`
 	}
 	if err := decode(a.Fields, &fields); err != nil {
-		return translation{}, err
+		return nil, err
 	}
 	target, err := w.target(fields.Association)
 	if err != nil {
-		return translation{}, err
+		return nil, err
 	}
 	if fields.Value == nil {
-		return translation{}, errors.New("there is no value")
+		return nil, errors.New("there is no value")
 	}
 	change, err := w.change(*fields.Value)
 	if err != nil {
-		return translation{}, err
+		return nil, err
 	}
 	name, err := w.property(subject{object: target.object}, string(fields.Property), change.told)
 	if err != nil {
-		return translation{}, err
+		return nil, err
 	}
 	switch {
 	case change.mode == "clear":
@@ -457,35 +440,35 @@ func (w *workflow) associated(to associationType) target {
 	return target{to.object, node}
 }
 
-func (w *workflow) copyProperty(a *action) (translation, error) {
+func (w *workflow) copyProperty(a *action) ([]step, error) {
 	var fields struct {
 		From text `json:"source_property"`
 		To   text `json:"target_property"`
 		On   text `json:"target_object"`
 	}
 	if err := decode(a.Fields, &fields); err != nil {
-		return translation{}, err
+		return nil, err
 	}
 	where := target{object: w.object}
 	if object := strings.ToLower(string(fields.On)); object != "" && object != w.object {
 		if _, known := builtin.Object(object); !known {
-			return translation{}, fmt.Errorf("%s is not a type of record", quote(string(fields.On)))
+			return nil, fmt.Errorf("%s is not a type of record", quote(string(fields.On)))
 		}
 		where = w.associated(associationType{object: object})
 	}
 	from, err := w.property(subject{object: w.object}, string(fields.From), shape{})
 	if err != nil {
-		return translation{}, err
+		return nil, err
 	}
 	to, err := w.property(subject{object: where.object}, string(fields.To), shape{})
 	if err != nil {
-		return translation{}, err
+		return nil, err
 	}
 	return one("edit_record", mapping(entry{"copy", mapping(entry{to, str(from)})}, entry{"on", where.node})), nil
 }
 
 // adjust changes a number. HubSpot documents this action without its fields, so several spellings are read.
-func (w *workflow) adjust(a *action) (translation, error) {
+func (w *workflow) adjust(a *action) ([]step, error) {
 	var fields struct {
 		PropertyName text `json:"property_name"`
 		Property     text `json:"property"`
@@ -495,22 +478,22 @@ func (w *workflow) adjust(a *action) (translation, error) {
 		Value        text `json:"value"`
 	}
 	if err := decode(a.Fields, &fields); err != nil {
-		return translation{}, err
+		return nil, err
 	}
 	by, err := number(cmp.Or(fields.Amount, fields.Value))
 	if err != nil {
-		return translation{}, err
+		return nil, err
 	}
 	switch direction := strings.ToUpper(string(cmp.Or(fields.Operation, fields.Direction))); {
 	case strings.HasPrefix(direction, "DECREASE"), strings.HasPrefix(direction, "DECREMENT"):
 		by.Value = negative(by.Value)
 	case strings.HasPrefix(direction, "INCREASE"), strings.HasPrefix(direction, "INCREMENT"):
 	default:
-		return translation{}, errors.New("it says neither increase nor decrease")
+		return nil, errors.New("it says neither increase nor decrease")
 	}
 	name, err := w.property(subject{object: w.object}, string(cmp.Or(fields.PropertyName, fields.Property)), shape{kind: crm.TypeNumber})
 	if err != nil {
-		return translation{}, err
+		return nil, err
 	}
 	return one("adjust_number_property", mapping(entry{"property", str(name)}, entry{"by", by})), nil
 }
@@ -525,16 +508,16 @@ func negative(number string) string {
 // methods of a webhook.
 var methods = []text{"POST", "GET", "PUT", "PATCH", "DELETE"}
 
-func (w *workflow) webhook(a *action) (translation, error) {
+func (w *workflow) webhook(a *action) ([]step, error) {
 	if !slices.Contains(methods, a.Method) {
-		return translation{}, fmt.Errorf("the method %s cannot be called", quote(string(a.Method)))
+		return nil, fmt.Errorf("the method %s cannot be called", quote(string(a.Method)))
 	}
 	if !strings.HasPrefix(string(a.WebhookURL), "https://") {
-		return translation{}, fmt.Errorf("%s is not an address that starts with https://", quote(string(a.WebhookURL)))
+		return nil, fmt.Errorf("%s is not an address that starts with https://", quote(string(a.WebhookURL)))
 	}
 	address, err := w.template(string(a.WebhookURL))
 	if err != nil {
-		return translation{}, err
+		return nil, err
 	}
 	query := mapping()
 	seen := map[text]bool{}
@@ -544,7 +527,7 @@ func (w *workflow) webhook(a *action) (translation, error) {
 			err = errors.New("it has no name of its own")
 		}
 		if err != nil {
-			return translation{}, fmt.Errorf("query parameter %s: %w", quote(string(param.Name)), err)
+			return nil, fmt.Errorf("query parameter %s: %w", quote(string(param.Name)), err)
 		}
 		seen[param.Name] = true
 		query.Content = append(query.Content, str(string(param.Name)), value.node())
@@ -554,7 +537,7 @@ func (w *workflow) webhook(a *action) (translation, error) {
 	}
 	auth, err := w.auth(a.AuthSettings)
 	if err != nil {
-		return translation{}, err
+		return nil, err
 	}
 	return one("send_webhook", mapping(entry{"url", str(address.text)}, entry{"method", str(string(a.Method))}, entry{"query", query}, entry{"auth", auth})), nil
 }
@@ -581,12 +564,12 @@ func (w *workflow) secret(name string) string {
 }
 
 // staticList is the older action for lists, which both adds and removes.
-func (w *workflow) staticList(a *action) (translation, error) {
+func (w *workflow) staticList(a *action) ([]step, error) {
 	var fields struct {
 		Operation text `json:"operation"`
 	}
 	if err := decode(a.Fields, &fields); err != nil {
-		return translation{}, err
+		return nil, err
 	}
 	kind := "add_to_static_list"
 	if fields.Operation == "REMOVE" {

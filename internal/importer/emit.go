@@ -105,11 +105,11 @@ func (e *emitter) jump(from, to *action) (node *yaml.Node, limited bool) {
 // action writes one of HubSpot's actions: one use of a kind, or several after each other. Placeholders are
 // passed over.
 func (e *emitter) action(a *action) (items []*yaml.Node, passedOver bool) {
-	result, problem := e.translateAction(a)
-	if problem != nil && len(result.steps) == 0 {
-		result = one(a.kind.kind, nil)
+	steps, problem := e.stepsOf(a)
+	if problem != nil && len(steps) == 0 {
+		steps = one(a.kind.kind, nil)
 	}
-	for i, step := range result.steps {
+	for i, step := range steps {
 		id := a.id
 		if i > 0 {
 			id += "_then"
@@ -123,7 +123,7 @@ func (e *emitter) action(a *action) (items []*yaml.Node, passedOver bool) {
 		if problem != nil {
 			placeholder = boolean(true)
 		}
-		item := mapping(entry{"id", str(id)}, entry{"label", optional(label(step.label))}, entry{"placeholder", placeholder}, entry{step.kind, config})
+		item := mapping(entry{"id", str(id)}, entry{"label", optional(a.title())}, entry{"placeholder", placeholder}, entry{step.kind, config})
 		mapped := Mapped{Action: string(a.ActionID), Type: a.typeKey(), ID: id, Kind: step.kind}
 		if problem == nil {
 			e.report.Mapped = append(e.report.Mapped, mapped)
@@ -138,28 +138,34 @@ func (e *emitter) action(a *action) (items []*yaml.Node, passedOver bool) {
 	return items, problem != nil
 }
 
-func (e *emitter) translateAction(a *action) (translation, error) {
+func (e *emitter) stepsOf(a *action) ([]step, error) {
 	switch {
 	case a.broken != nil:
-		return translation{}, a.broken
+		return nil, a.broken
 	case a.kind.read == nil && a.kind.kind == otherType.kind:
-		return translation{}, fmt.Errorf("the type of action %s is not known", quote(cmp.Or(a.typeKey(), "(none)")))
+		return nil, fmt.Errorf("the type of action %s is not known", quote(cmp.Or(a.typeKey(), "(none)")))
 	case a.kind.read == nil:
-		return translation{}, errNotBuilt
+		return nil, errNotBuilt
 	}
 	return a.kind.read(e.workflow, a)
 }
 
-// label is a text as a label: on one line, and not longer than labels may be.
-func label(title string) string {
-	runes := []rune(strings.Join(strings.Fields(title), " "))
+// title is the subject that an action has, on one line and not longer than labels may be; none with tokens.
+func (a *action) title() string {
+	var fields struct {
+		Subject text `json:"subject"`
+	}
+	if decode(a.Fields, &fields) != nil || strings.Contains(string(fields.Subject), "{") {
+		return ""
+	}
+	runes := []rune(strings.Join(strings.Fields(string(fields.Subject)), " "))
 	return string(runes[:min(len(runes), 200)])
 }
 
 // idFields are the fields of actions that hold ids of an account.
 var idFields = []struct{ field, kind string }{
 	{"user_ids", "user"}, {"userId", "user"}, {"team_ids", "team"}, {"list_id", "list"}, {"listId", "list"}, {"flow_id", "workflow"},
-	{"email_content_id", "email"}, {"sequenceId", "sequence"}, {"subscriptionId", "subscription"}, {"object_type_id", "object"},
+	{"email_content_id", "email"}, {"sequenceId", "sequence"}, {"subscriptionId", "subscription"},
 }
 
 // needIDs notes the ids that the action of a placeholder names.

@@ -341,7 +341,7 @@ func (w *workflow) associatedListTest(filter filterDocument, _ subject) (*yaml.N
 	if !found || filter.ListID == "" || filter.Coalescing != nil {
 		return nil, fmt.Errorf("an association of type %s to a list has no spelling", quote(string(filter.AssociationTypeID)))
 	}
-	label := w.label(filter.AssociationTypeID, filter.AssociationCatgory)
+	label := w.label(filter.AssociationTypeID, filter.AssociationCategory)
 	inner := mapping(entry{"list", str(w.list(filter.ListID, object))})
 	test := mapping(entry{"associated", str(object)}, entry{"label", label}, entry{"where", inner})
 	return signed(test, filter.Operator, "IN_LIST", "NOT_IN_LIST")

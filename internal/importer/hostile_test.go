@@ -29,9 +29,9 @@ func TestWhatIsNoFlowIsAnErrorOfOneLine(t *testing.T) {
 		`{"id": "5", "name": "x"}`:  `reading flow.json: flow "5" has no actions: a listing leaves them out; export it with GET /automation/v4/flows/{id}`,
 		`{"id": {}, "actions": []}`: `reading flow.json: flow "": id has a value of a wrong type (object)`,
 		`{"id": "5", "actions": 5}`: `reading flow.json: flow "5": actions has a value of a wrong type (number)`,
-		`[{"id": "5", "actions": []}, {"id": "5", "actions": []}]`:                       `flow "5" is there twice, see flow-5`,
-		`{"id": "5", "actions": [` + strings.Repeat("1,", 10_000) + `1]}`:                `reading flow.json: flow "5" has 10001 actions; at most 10000 are read`,
-		`{"a": ` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + `}`:       `reading flow.json: invalid character '[' exceeded max depth`,
+		`[{"id": "5", "actions": []}, {"id": "5", "actions": []}]`:                 `flow "5" is there twice, see flow-5`,
+		`{"id": "5", "actions": [` + strings.Repeat("1,", 10_000) + `1]}`:          `reading flow.json: flow "5" has 10001 actions; at most 10000 are read`,
+		`{"a": ` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + `}`: `reading flow.json: invalid character '[' exceeded max depth`,
 	} {
 		_, err := importer.Import(map[string][]byte{"flow.json": []byte(document)}, importer.Options{})
 		require.EqualError(t, err, want)

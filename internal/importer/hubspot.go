@@ -143,21 +143,19 @@ type authDocument struct {
 }
 
 type valueDocument struct {
-	Type                       text       `json:"type"`
-	StaticValue                *text      `json:"staticValue"`
-	PropertyName               text       `json:"propertyName"`
-	ActionID                   text       `json:"actionId"`
-	DataKey                    text       `json:"dataKey"`
-	PropertyToken              text       `json:"propertyToken"`
-	TimestampType              text       `json:"timestampType"`
-	TimeDelay                  *delaySpec `json:"timeDelay"`
-	IncrementAmount            *text      `json:"incrementAmount"`
-	StaticAppendValue          text       `json:"staticAppendValue"`
-	AppendPropertyName         text       `json:"appendPropertyName"`
-	EnrollmentEventToken       text       `json:"enrollmentEventPropertyToken"`
-	ActionOutputToken          text       `json:"actionOutputPropertyToken"`
-	EnrollmentDatasetToken     text       `json:"enrollmentDatasetColumnToken"`
-	SingleObjectCoordinatesRef text       `json:"coordinatesToken"`
+	Type                 text       `json:"type"`
+	StaticValue          *text      `json:"staticValue"`
+	PropertyName         text       `json:"propertyName"`
+	ActionID             text       `json:"actionId"`
+	DataKey              text       `json:"dataKey"`
+	PropertyToken        text       `json:"propertyToken"`
+	TimestampType        text       `json:"timestampType"`
+	TimeDelay            *delaySpec `json:"timeDelay"`
+	IncrementAmount      *text      `json:"incrementAmount"`
+	StaticAppendValue    text       `json:"staticAppendValue"`
+	AppendPropertyName   text       `json:"appendPropertyName"`
+	EnrollmentEventToken text       `json:"enrollmentEventPropertyToken"`
+	ActionOutputToken    text       `json:"actionOutputPropertyToken"`
 }
 
 type delaySpec struct {
@@ -188,28 +186,26 @@ type branchDocument struct {
 }
 
 type filterDocument struct {
-	Type               text               `json:"filterType"`
-	Property           text               `json:"property"`
-	Operation          *operationDocument `json:"operation"`
-	Operator           text               `json:"operator"`
-	ListID             text               `json:"listId"`
-	Metadata           *listMetadata      `json:"metadata"`
-	FormID             text               `json:"formId"`
-	EmailID            text               `json:"emailId"`
-	ClickURL           text               `json:"clickUrl"`
-	PageURL            text               `json:"pageUrl"`
-	EventTypeID        text               `json:"eventTypeId"`
-	FilterLines        []filterDocument   `json:"filterLines"`
-	AcceptedStatuses   []text             `json:"acceptedStatuses"`
-	AcceptedOptStates  []text             `json:"acceptedOptStates"`
-	SubscriptionIDs    []text             `json:"subscriptionIds"`
-	SubscriptionType   text               `json:"subscriptionType"`
-	Channel            text               `json:"channel"`
-	AssociationTypeID  text               `json:"associationTypeId"`
-	AssociationCatgory text               `json:"associationCategory"`
-	ToObjectTypeID     text               `json:"toObjectTypeId"`
-	Pruning            *refineDocument    `json:"pruningRefineBy"`
-	Coalescing         *refineDocument    `json:"coalescingRefineBy"`
+	Type                text               `json:"filterType"`
+	Property            text               `json:"property"`
+	Operation           *operationDocument `json:"operation"`
+	Operator            text               `json:"operator"`
+	ListID              text               `json:"listId"`
+	Metadata            *listMetadata      `json:"metadata"`
+	FormID              text               `json:"formId"`
+	PageURL             text               `json:"pageUrl"`
+	EventTypeID         text               `json:"eventTypeId"`
+	FilterLines         []filterDocument   `json:"filterLines"`
+	AcceptedStatuses    []text             `json:"acceptedStatuses"`
+	AcceptedOptStates   []text             `json:"acceptedOptStates"`
+	SubscriptionIDs     []text             `json:"subscriptionIds"`
+	SubscriptionType    text               `json:"subscriptionType"`
+	Channel             text               `json:"channel"`
+	AssociationTypeID   text               `json:"associationTypeId"`
+	AssociationCategory text               `json:"associationCategory"`
+	ToObjectTypeID      text               `json:"toObjectTypeId"`
+	Pruning             *refineDocument    `json:"pruningRefineBy"`
+	Coalescing          *refineDocument    `json:"coalescingRefineBy"`
 }
 
 type listMetadata struct {
@@ -242,19 +238,19 @@ type operationDocument struct {
 }
 
 type timePoint struct {
-	TimeType    text          `json:"timeType"`
-	ZoneID      text          `json:"zoneId"`
-	Year        text          `json:"year"`
-	Month       text          `json:"month"`
-	Day         text          `json:"day"`
-	Hour        text          `json:"hour"`
-	Minute      text          `json:"minute"`
-	Second      text          `json:"second"`
-	Millisecond text          `json:"millisecond"`
-	Index       *indexPoint   `json:"indexReference"`
+	TimeType    text            `json:"timeType"`
+	ZoneID      text            `json:"zoneId"`
+	Year        text            `json:"year"`
+	Month       text            `json:"month"`
+	Day         text            `json:"day"`
+	Hour        text            `json:"hour"`
+	Minute      text            `json:"minute"`
+	Second      text            `json:"second"`
+	Millisecond text            `json:"millisecond"`
+	Index       *indexPoint     `json:"indexReference"`
 	Offset      map[string]text `json:"offset"`
-	Property    text          `json:"property"`
-	Reference   text          `json:"referenceType"`
+	Property    text            `json:"property"`
+	Reference   text            `json:"referenceType"`
 }
 
 type indexPoint struct {

@@ -104,7 +104,7 @@ func (f FlowReport) print(out *page) {
 	if !f.Runnable {
 		state = "not runnable yet"
 	}
-	out.line("%s: %s, from flow %s %s", f.Workflow, state, f.Flow, quote(f.Name))
+	out.line("%s: %s, from %s", f.Workflow, state, f.origin())
 	out.line("  mapped       %d of %d actions", len(f.Mapped), len(f.Mapped)+len(f.Placeholders))
 	for _, one := range f.Placeholders {
 		out.line("  placeholder  %s (%s %s): %s", one.ID, one.Type, one.Kind, one.Reason)
@@ -128,7 +128,17 @@ func (f FlowReport) print(out *page) {
 	out.line("")
 }
 
+// origin names the flow as its owner knows it.
+func (f FlowReport) origin() string {
+	if f.Flow == "" {
+		return "the flow " + quote(f.Name)
+	}
+	return "flow " + f.Flow + " " + quote(f.Name)
+}
+
 // page is text of lines.
 type page struct{ strings.Builder }
 
-func (p *page) line(format string, args ...any) { p.WriteString(plain(fmt.Sprintf(format, args...)) + "\n") }
+func (p *page) line(format string, args ...any) {
+	p.WriteString(plain(fmt.Sprintf(format, args...)) + "\n")
+}

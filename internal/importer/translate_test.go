@@ -212,7 +212,7 @@ func TestEditsAndValues(t *testing.T) {
 		{`"property_name": "seen", "value": {"type": "TIMESTAMP", "timestampType": "EXECUTION_TIME"}`, `edit_record: {set: {seen: "{{ now }}"}}`},
 		{`"property_name": "seen", "value": {"type": "TIMESTAMP", "timestampType": "OTHER"}`, `the time "OTHER" has no spelling`},
 		{`"property_name": "seen", "value": {"type": "RELATIVE_DATETIME", "timeDelay": {"delta": 3, "timeUnit": "DAYS", "daysOfWeek": []}}`, `edit_record: {set: {seen: "{{ now | plus_time: 3, \"days\" }}"}}`},
-		{`"property_name": "seen", "value": {"type": "RELATIVE_DATETIME", "timeDelay": {"delta": 3, "timeUnit": "DAYS", "timeOfDay": {"hour": 9, "minute": 0}}}`, `a time from now on a day of the week or at a time of day has no spelling`},
+		{`"property_name": "seen", "value": {"type": "RELATIVE_DATETIME", "timeDelay": {"delta": 3, "timeUnit": "DAYS", "timeOfDay": {"hour": 9, "minute": 0}}}`, `a time from now on a day of the week, at a time of day or in a time zone has no spelling`},
 		{`"property_name": "company", "value": {"type": "FETCHED_OBJECT_PROPERTY", "propertyToken": "{{ fetched_objects.ds_1.name }}"}`, `edit_record: {set: {company: "{{ company.name }}"}}`},
 		{`"property_name": "company", "value": {"type": "FETCHED_OBJECT_PROPERTY", "propertyToken": "{{ fetched_objects.ds_2.dealname }}"}`, `the data source "ds_2" is not simply an associated record`},
 		{`"property_name": "company", "value": {"type": "FETCHED_OBJECT_PROPERTY", "propertyToken": "{{ fetched_objects.ds_3.dealname }}"}`, `there is no data source "ds_3"`},

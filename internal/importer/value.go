@@ -85,8 +85,8 @@ var values = map[text]func(w *workflow, v *valueDocument) (computed, error){
 	},
 	"RELATIVE_DATETIME": func(_ *workflow, v *valueDocument) (computed, error) {
 		delay := v.TimeDelay
-		if delay == nil || len(delay.DaysOfWeek) > 0 || delay.TimeOfDay != nil {
-			return computed{}, errors.New("a time from now on a day of the week or at a time of day has no spelling")
+		if delay == nil || len(delay.DaysOfWeek) > 0 || delay.TimeOfDay != nil || !isNothing(delay.TimeZoneStrategy) {
+			return computed{}, errors.New("a time from now on a day of the week, at a time of day or in a time zone has no spelling")
 		}
 		n, err := delay.Delta.whole()
 		unit, known := relativeUnits[delay.TimeUnit]

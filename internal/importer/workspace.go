@@ -76,18 +76,6 @@ var strength = map[crm.PropertyType]int{
 	"": 0, crm.TypeString: 1, crm.TypeEnumeration: 2, crm.TypeBool: 3, crm.TypeNumber: 4, crm.TypeDatetime: 5,
 }
 
-// property declares a property from what its uses told.
-func (s shape) property(name string) crm.Property {
-	property := crm.Property{Name: name, Type: s.kind, Multiple: s.multiple}
-	if property.Type == "" {
-		property.Type = guess(s.values)
-	}
-	if s.multiple {
-		property.Type = crm.TypeEnumeration
-	}
-	return property
-}
-
 // guess is the type that values suggest of which nothing else is known.
 func guess(values []string) crm.PropertyType {
 	found := crm.PropertyType("")
@@ -156,33 +144,22 @@ func account() *yaml.Node {
 
 var builtin = crm.Builtin()
 
-// object declares the properties of an object that are not built in, nil when there are none. A built-in
-// enumeration whose options lack a value that is used is declared anew with it.
+// object declares the properties of an object that are not built in, or are used as something else than
+// they are built in as; nil when there are none.
 func (s *workspace) object(name string) *yaml.Node {
 	declared := mapping()
 	for _, property := range slices.Sorted(maps.Keys(s.shapes[name])) {
 		shape := s.shapes[name][property]
 		known, isBuiltin := builtin.Property(name, property)
-		if isBuiltin || property == "id" {
-			if options := missing(known, shape.values); options != nil {
-				declared.Content = append(declared.Content, str(property), options)
-			}
-			continue
+		node := shape.declaration()
+		if isBuiltin && shape.fits(known) || property == "id" {
+			node = missing(known, shape.values)
 		}
-		use := shape.property(property)
-		node := mapping(entry{"type", str(string(use.Type))})
-		if use.Multiple {
-			node.Content = append(node.Content, str("multiple"), boolean(true))
+		if node != nil {
+			declared.Content = append(declared.Content, str(property), node)
 		}
-		fold(node)
-		if use.Type == crm.TypeEnumeration && len(shape.values) > 0 {
-			node.HeadComment = ""
-			node.LineComment = comment("used: " + strings.Join(shape.values, ", ") + "; without options any value is one")
-		}
-		declared.Content = append(declared.Content, str(property), node)
 	}
-	_, isBuiltin := builtin.Object(name)
-	if isBuiltin && len(declared.Content) == 0 {
+	if _, isBuiltin := builtin.Object(name); isBuiltin && len(declared.Content) == 0 {
 		return nil
 	}
 	object := mapping(entry{"object", str(name)})
@@ -190,6 +167,38 @@ func (s *workspace) object(name string) *yaml.Node {
 		object.Content = append(object.Content, str("properties"), declared)
 	}
 	return object
+}
+
+// fits tells whether a built-in property can be used as it is.
+func (s shape) fits(property crm.Property) bool {
+	switch s.kind {
+	case crm.TypeNumber, crm.TypeBool:
+		return property.Type == s.kind
+	case crm.TypeDatetime:
+		return property.Type == crm.TypeDate || property.Type == crm.TypeDatetime
+	}
+	return property.Multiple || !s.multiple
+}
+
+// declaration declares a property from what its uses told. The options of an enumeration stay open: those
+// that the flows use are not all there are.
+func (s shape) declaration() *yaml.Node {
+	kind := s.kind
+	switch {
+	case s.multiple:
+		kind = crm.TypeEnumeration
+	case kind == "":
+		kind = guess(s.values)
+	}
+	node := mapping(entry{"type", str(string(kind))})
+	if s.multiple {
+		node.Content = append(node.Content, str("multiple"), boolean(true))
+	}
+	fold(node)
+	if kind == crm.TypeEnumeration && len(s.values) > 0 {
+		node.LineComment = comment("options that are used: " + strings.Join(s.values, ", "))
+	}
+	return node
 }
 
 // missing declares a built-in enumeration with the values that its options lack, nil when they lack none.
