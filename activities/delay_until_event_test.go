@@ -104,11 +104,17 @@ func TestDelayUntilEventEdited(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, waitForPrice)
 	b.happened(viewed(monday.Add(time.Hour), "/price"))
-	outcome := b.ok(edited(monday.Add(2 * time.Hour)))
+	another := func(call *plan.Call) { call.Awaits = "form_submitted" }
+	outcome := b.ok(edited(monday.Add(2*time.Hour)), another)
 	require.Equal(t, "page_viewed", outcome.Event)
-	require.Equal(t, monday.Add(2*time.Hour), outcome.Since.UTC(), "listens from the edit on")
+	require.Equal(t, monday.Add(2*time.Hour), outcome.Since.UTC(), "another type listens from the edit on")
+	same := func(call *plan.Call) { call.Awaits = "page_viewed" }
+	require.Equal(t, "event", b.ok(edited(monday.Add(2*time.Hour)), same).Port, "the same type still counts from the arrival")
+	listening := func(call *plan.Call) { call.Listening = monday.Add(2 * time.Hour) }
+	outcome = b.ok(edited(monday.Add(3*time.Hour)), same, listening)
+	require.Equal(t, monday.Add(2*time.Hour), outcome.Since.UTC(), "and a type that was changed before from that edit")
 	require.Equal(t, monday.Add(72*time.Hour), outcome.Until.UTC(), "the longest wait counts from the arrival")
-	require.Equal(t, "timeout", b.ok(edited(monday.Add(80*time.Hour))).Port, "shortened below the elapsed")
+	require.Equal(t, "timeout", b.ok(edited(monday.Add(80*time.Hour)), another).Port, "shortened below the elapsed")
 }
 
 func TestDelayUntilEventOfASource(t *testing.T) {
