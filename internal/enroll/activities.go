@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/millrace/millrace/internal/crm"
@@ -43,7 +44,7 @@ func (a *Activities) Admit(ctx context.Context, request plan.AdmitRequest) (plan
 			return err
 		}
 		if found && known.Exit == plan.ExitRefused {
-			admission.Refused, admission.Detail = known.Exit, known.Detail
+			admission.Refused, admission.Detail, _ = strings.Cut(known.Detail, ": ")
 			return nil
 		}
 		revision, refused, err := a.examine(ctx, tx, request, found)
@@ -57,9 +58,9 @@ func (a *Activities) Admit(ctx context.Context, request plan.AdmitRequest) (plan
 		if refused != nil {
 			admission.Refused, admission.Detail = refused.reason, refused.detail
 			row.Exit, row.Detail, row.Closed = plan.ExitRefused, refused.reason+": "+refused.detail, request.Now
+			attempt := plan.WorkflowID(request.Workflow, request.Record) + "/" + request.FirstRun // listed with the record, whatever id was tried
 			return errors.Join(tx.RefuseEnrollment(ctx, row), tx.WriteJournal(ctx, plan.Entry{
-				Enrollment: request.WorkflowID + "/" + request.FirstRun, Key: request.WorkflowID + "/" + request.FirstRun,
-				At: request.Now, Event: plan.JournalBlocked, Detail: row.Detail,
+				Enrollment: attempt, Key: attempt, At: request.Now, Event: plan.JournalBlocked, Detail: row.Detail,
 			}))
 		}
 		row.Revision = revision.Number
