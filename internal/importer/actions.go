@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/millrace/millrace/internal/crm"
@@ -153,7 +152,7 @@ func (w *workflow) delayUntilDate(a *action) ([]step, error) {
 	if err := decode(fields.Date, &date); err == nil && date.kind() != "STATIC_VALUE" {
 		kind = "delay_until_date_property"
 	}
-	return one(kind, nil), errNotBuilt
+	return one(kind, mapping()), nil
 }
 
 func (w *workflow) delayUntilEvent(a *action) ([]step, error) {
@@ -185,8 +184,8 @@ func (w *workflow) delayUntilEvent(a *action) ([]step, error) {
 		if err != nil {
 			return nil, err
 		}
-		if longest, err = spanNode(span); err != nil {
-			return nil, err
+		if longest, err = spanNode(span); err != nil || span.IsZero() {
+			return nil, fmt.Errorf("it waits for %s minutes", fields.Expiration)
 		}
 	}
 	var which *yaml.Node
@@ -233,9 +232,6 @@ func (w *workflow) branchByFilter(a *action) ([]step, error) {
 		}
 		branches.Content = append(branches.Content, mapping(entry{"name", str(port.name)}, entry{"when", filter}))
 	}
-	if len(branches.Content) == 0 {
-		problems = append(problems, errors.New("it has no branches"))
-	}
 	return one("branch_and_or", mapping(entry{"branches", branches})), errors.Join(problems...)
 }
 
@@ -259,9 +255,6 @@ func (w *workflow) splitAtRandom(a *action) ([]step, error) {
 			}
 		}
 		branches.Content = append(branches.Content, mapping(entry{"name", str(port.name)}, entry{"percent", bare(fmt.Sprint(share))}))
-	}
-	if len(a.ports) < 2 {
-		problem = errors.New("it has fewer than two branches")
 	}
 	return one("branch_random_split", mapping(entry{"branches", branches})), problem
 }
@@ -337,9 +330,6 @@ func (w *workflow) notify(a *action) ([]step, error) {
 	body, err := w.template(string(fields.Body))
 	if err != nil {
 		return nil, err
-	}
-	if len(users)+len(teams)+len(owners) == 0 {
-		return nil, errors.New("it names nobody to notify")
 	}
 	return one("send_internal_email_notification", mapping(
 		entry{"users", some(users)}, entry{"teams", some(teams)}, entry{"owner_properties", some(owners)},
@@ -505,13 +495,7 @@ func negative(number string) string {
 	return "-" + number
 }
 
-// methods of a webhook.
-var methods = []text{"POST", "GET", "PUT", "PATCH", "DELETE"}
-
 func (w *workflow) webhook(a *action) ([]step, error) {
-	if !slices.Contains(methods, a.Method) {
-		return nil, fmt.Errorf("the method %s cannot be called", quote(string(a.Method)))
-	}
 	if !strings.HasPrefix(string(a.WebhookURL), "https://") {
 		return nil, fmt.Errorf("%s is not an address that starts with https://", quote(string(a.WebhookURL)))
 	}
@@ -575,5 +559,5 @@ func (w *workflow) staticList(a *action) ([]step, error) {
 	if fields.Operation == "REMOVE" {
 		kind = "remove_from_static_list"
 	}
-	return one(kind, nil), errNotBuilt
+	return one(kind, mapping()), nil
 }

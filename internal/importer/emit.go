@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/millrace/millrace/activities"
+	"github.com/millrace/millrace/internal/schema"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -107,23 +109,19 @@ func (e *emitter) jump(from, to *action) (node *yaml.Node, limited bool) {
 func (e *emitter) action(a *action) (items []*yaml.Node, passedOver bool) {
 	steps, problem := e.stepsOf(a)
 	if problem != nil && len(steps) == 0 {
-		steps = one(a.kind.kind, nil)
+		steps = one(a.kind.kind, mapping())
 	}
 	for i, step := range steps {
 		id := a.id
 		if i > 0 {
 			id += "_then"
 		}
-		config := step.config
-		if config == nil {
-			config = mapping()
-		}
-		fold(config)
+		fold(step.config)
 		var placeholder *yaml.Node
 		if problem != nil {
 			placeholder = boolean(true)
 		}
-		item := mapping(entry{"id", str(id)}, entry{"label", optional(a.title())}, entry{"placeholder", placeholder}, entry{step.kind, config})
+		item := mapping(entry{"id", str(id)}, entry{"label", optional(a.title())}, entry{"placeholder", placeholder}, entry{step.kind, step.config})
 		mapped := Mapped{Action: string(a.ActionID), Type: a.typeKey(), ID: id, Kind: step.kind}
 		if problem == nil {
 			e.report.Mapped = append(e.report.Mapped, mapped)
@@ -138,16 +136,36 @@ func (e *emitter) action(a *action) (items []*yaml.Node, passedOver bool) {
 	return items, problem != nil
 }
 
+// stepsOf translates an action. The error says why it is a placeholder; steps that are there all the same
+// hold what could be translated.
 func (e *emitter) stepsOf(a *action) ([]step, error) {
 	switch {
 	case a.broken != nil:
 		return nil, a.broken
-	case a.kind.read == nil && a.kind.kind == otherType.kind:
+	case a.kind.kind == otherType.kind:
 		return nil, fmt.Errorf("the type of action %s is not known", quote(cmp.Or(a.typeKey(), "(none)")))
 	case a.kind.read == nil:
 		return nil, errNotBuilt
 	}
-	return a.kind.read(e.workflow, a)
+	steps, err := a.kind.read(e.workflow, a)
+	for i := 0; err == nil && i < len(steps); i++ {
+		err = steps[i].check()
+	}
+	return steps, err
+}
+
+// check reports what the kind has to say against the config.
+func (s step) check() error {
+	for _, kind := range activities.Kinds() {
+		if kind.ID != s.kind {
+			continue
+		}
+		return readable(s.config, func(config *schema.Node) schema.Diagnostics {
+			_, problems := kind.Decode(config)
+			return problems
+		})
+	}
+	return errNotBuilt
 }
 
 // title is the subject that an action has, on one line and not longer than labels may be; none with tokens.

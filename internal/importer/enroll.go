@@ -228,7 +228,7 @@ func (w *workflow) occasion(raw json.RawMessage) (*yaml.Node, error) {
 		}
 	}
 	if names == nil {
-		return w.branch(branch, subject{object: w.object}, 0)
+		return w.whole(branch)
 	}
 	if len(branch.Filters) > 2 || len(branch.Branches) > 0 {
 		return nil, errors.New("only the name and the new value of a property that changes can be asked for")
@@ -242,7 +242,7 @@ func (w *workflow) occasion(raw json.RawMessage) (*yaml.Node, error) {
 		}
 		alternatives = append(alternatives, test)
 	}
-	return group("any", alternatives), nil
+	return sound(group("any", alternatives))
 }
 
 // schedule translates a schedule, beside which the filter of the criteria says who enters.

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/schema"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -27,7 +28,24 @@ func (w *workflow) filter(raw json.RawMessage) (*yaml.Node, error) {
 	if err := decode(raw, &branch); err != nil {
 		return nil, err
 	}
-	return w.branch(branch, subject{object: w.object}, 0)
+	return w.whole(branch)
+}
+
+// whole translates a branch that is a filter of its own.
+func (w *workflow) whole(branch branchDocument) (*yaml.Node, error) {
+	filter, err := w.branch(branch, subject{object: w.object}, 0)
+	if err != nil {
+		return nil, err
+	}
+	return sound(filter)
+}
+
+// sound returns a filter that our language takes.
+func sound(filter *yaml.Node) (*yaml.Node, error) {
+	if err := readable(filter, func(node *schema.Node) schema.Diagnostics { return schema.Decode(node, new(crm.Filter)) }); err != nil {
+		return nil, err
+	}
+	return filter, nil
 }
 
 // groups are the branches that only combine others.

@@ -57,6 +57,7 @@ func TestPropertyFilters(t *testing.T) {
 		{"visits", `"operationType": "NUMBER", "operator": "IS_EQUAL_TO", "value": "2.50"`, `{property: visits, is: 2.5}`},
 		{"visits", `"operationType": "NUMBER", "operator": "IS_EQUAL_TO", "value": "many"`, `no spelling: visits: "many" is not a number`},
 		{"visits", `"operationType": "NUMBER_RANGED", "operator": "IS_NOT_BETWEEN", "lowerBound": 1, "upperBound": 5`, `{property: visits, not_between: [1, 5]}`},
+		{"visits", `"operationType": "NUMBER_RANGED", "operator": "IS_BETWEEN", "lowerBound": 5, "upperBound": 1`, `no spelling: between: 5 is greater than 1`},
 		{"vip", `"operationType": "BOOL", "operator": "IS_NOT_EQUAL_TO", "value": true, "includeObjectsWithNoValueSet": true`, `{property: vip, is_not: true, empty: match}`},
 		{"vip", `"operationType": "BOOL", "operator": "IS_EQUAL_TO", "value": "maybe"`, `no spelling: vip: "maybe" is neither true nor false`},
 		{"vip", `"operationType": "ALL_PROPERTY", "operator": "IS_KNOWN"`, `{property: vip, known: true}`},

@@ -3,11 +3,13 @@ package importer
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"unicode"
 
 	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/schema"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -149,4 +151,22 @@ func plain(line string) string {
 // isOdd tells whether a source file cannot show a character as it is.
 func isOdd(r rune) bool {
 	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || r == '\uFEFF' || r == '\uFFFE' || r == '\uFFFF'
+}
+
+// readable reports what a reader of our language has to say against a part of a definition.
+func readable(node *yaml.Node, read func(*schema.Node) schema.Diagnostics) error {
+	content, err := render(node)
+	if err != nil {
+		return err
+	}
+	tree, problems := schema.Parse("part.yaml", content)
+	if !problems.HasErrors() {
+		problems = read(tree)
+	}
+	for _, problem := range problems {
+		if problem.Severity == schema.Error {
+			return errors.New(problem.Message)
+		}
+	}
+	return nil
 }
