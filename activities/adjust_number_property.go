@@ -49,7 +49,7 @@ Unconfirmed, and so our design: an empty property counts as 0.`,
 
 // Properties returns the property that the action writes.
 func (c adjustNumberPropertyConfig) Properties() []crm.PropertyUse {
-	return []crm.PropertyUse{{Name: c.Property.Text, Operator: writes, Pos: c.Property.Pos()}}
+	return []crm.PropertyUse{{Name: c.Property.Text, Operator: crm.Writes, Pos: c.Property.Pos()}}
 }
 
 // checkNumber reports a literal that is no number.

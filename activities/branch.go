@@ -43,10 +43,14 @@ const (
 	portNoneMet = "none_met"
 )
 
+// branch is one branch of a config.
+type branch interface{ name() branchName }
+
 // checkNames reports names that occur twice.
-func checkNames(names []branchName, problems *schema.Diagnostics) {
+func checkNames[B branch](branches []B, problems *schema.Diagnostics) {
 	seen := map[string]bool{}
-	for _, name := range names {
+	for _, one := range branches {
+		name := one.name()
 		if seen[name.text] {
 			problems.Errorf(name.pos, "duplicate-branch", "there are two branches named %q", name.text)
 		}
@@ -54,11 +58,11 @@ func checkNames(names []branchName, problems *schema.Diagnostics) {
 	}
 }
 
-// ports returns the names as ports.
-func ports(names []branchName) []string {
-	texts := make([]string, len(names))
-	for i, name := range names {
-		texts[i] = name.text
+// ports returns the ports of branches: their names.
+func ports[B branch](branches []B) []string {
+	texts := make([]string, len(branches))
+	for i, one := range branches {
+		texts[i] = one.name().text
 	}
 	return texts
 }

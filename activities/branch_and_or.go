@@ -19,13 +19,7 @@ type filterBranch struct {
 	When crm.Filter `json:"when" doc:"Filter that the record has to match." required:"true"`
 }
 
-func (c branchAndOrConfig) names() []branchName {
-	names := make([]branchName, len(c.Branches))
-	for i, branch := range c.Branches {
-		names[i] = branch.Name
-	}
-	return names
-}
+func (b filterBranch) name() branchName { return b.Name }
 
 var branchAndOr = action.Define(action.Spec[branchAndOrConfig]{
 	ID:       "branch_and_or",
@@ -37,9 +31,9 @@ events look at the whole past, unlike delay_until_event.`,
 	Example:  "branch_and_or: {branches: [{name: big, when: {property: employees, gte: 500}}, {name: small, when: {property: employees, known: true}}]}",
 	Ports:    []string{portNoneMet},
 	Local:    true,
-	Branches: func(cfg branchAndOrConfig) []string { return ports(cfg.names()) },
+	Branches: func(cfg branchAndOrConfig) []string { return ports(cfg.Branches) },
 	Check: func(cfg branchAndOrConfig, _ schema.Pos, problems *schema.Diagnostics) {
-		checkNames(cfg.names(), problems)
+		checkNames(cfg.Branches, problems)
 	},
 	Run: func(ctx context.Context, env *action.Env, call plan.Call, cfg branchAndOrConfig) (plan.Outcome, error) {
 		for _, branch := range cfg.Branches {

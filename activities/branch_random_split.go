@@ -23,13 +23,7 @@ type shareBranch struct {
 	Percent float64    `json:"percent" doc:"Share of the records." required:"true" min:"0" max:"100"`
 }
 
-func (c branchRandomSplitConfig) names() []branchName {
-	names := make([]branchName, len(c.Branches))
-	for i, branch := range c.Branches {
-		names[i] = branch.Name
-	}
-	return names
-}
+func (b shareBranch) name() branchName { return b.Name }
 
 func (c branchRandomSplitConfig) total() (total float64) {
 	for _, branch := range c.Branches {
@@ -53,9 +47,9 @@ Unconfirmed, and so our design: stickiness, and that the spread is by chance and
 	Example:  "branch_random_split: {branches: [{name: a, percent: 50}, {name: b, percent: 50}]}",
 	Ports:    []string{},
 	Local:    true,
-	Branches: func(cfg branchRandomSplitConfig) []string { return ports(cfg.names()) },
+	Branches: func(cfg branchRandomSplitConfig) []string { return ports(cfg.Branches) },
 	Check: func(cfg branchRandomSplitConfig, at schema.Pos, problems *schema.Diagnostics) {
-		checkNames(cfg.names(), problems)
+		checkNames(cfg.Branches, problems)
 		if cfg.total() == 0 {
 			problems.Errorf(at, "out-of-range", "branches: all shares are 0, nobody could go anywhere")
 		}

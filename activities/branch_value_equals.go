@@ -21,13 +21,7 @@ type valueBranch struct {
 	Is   crm.Value  `json:"is" doc:"Internal value that leads here." required:"true"`
 }
 
-func (c branchValueEqualsConfig) names() []branchName {
-	names := make([]branchName, len(c.Branches))
-	for i, branch := range c.Branches {
-		names[i] = branch.Name
-	}
-	return names
-}
+func (b valueBranch) name() branchName { return b.Name }
 
 var branchValueEquals = action.Define(action.Spec[branchValueEqualsConfig]{
 	ID:       "branch_value_equals",
@@ -39,9 +33,9 @@ the port ` + "`default`" + `. Several options of a multiple-choice property are 
 	Example:  `branch_value_equals: {value: "{{ contact.plan }}", branches: [{name: gold, is: gold}, {name: silver, is: silver}]}`,
 	Ports:    []string{portDefault},
 	Local:    true,
-	Branches: func(cfg branchValueEqualsConfig) []string { return ports(cfg.names()) },
+	Branches: func(cfg branchValueEqualsConfig) []string { return ports(cfg.Branches) },
 	Check: func(cfg branchValueEqualsConfig, _ schema.Pos, problems *schema.Diagnostics) {
-		checkNames(cfg.names(), problems)
+		checkNames(cfg.Branches, problems)
 		seen := map[string]bool{}
 		for _, branch := range cfg.Branches {
 			literal, known := branch.Is.Literal()

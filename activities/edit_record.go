@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -65,15 +66,12 @@ that involve options, and skipping.`,
 	},
 })
 
-// writes is the operator of a crm.PropertyUse that changes the property.
-const writes = "write"
-
 // Properties returns the properties that the action writes and copies.
 func (c editRecordConfig) Properties() []crm.PropertyUse {
 	var uses []crm.PropertyUse
 	for _, list := range []assignments{c.Set, c.Append, c.Remove, c.Increment} {
 		for _, one := range list {
-			use := crm.PropertyUse{Object: c.On.Associated.Text, Name: one.Property.Text, Operator: writes, Pos: one.Property.Pos()}
+			use := crm.PropertyUse{Object: c.On.Associated.Text, Name: one.Property.Text, Operator: crm.Writes, Pos: one.Property.Pos()}
 			if literal, known := one.Value.Literal(); known {
 				use.Operands = []string{crm.Text(literal)}
 			}
@@ -82,11 +80,11 @@ func (c editRecordConfig) Properties() []crm.PropertyUse {
 	}
 	for _, one := range c.Copy {
 		uses = append(uses,
-			crm.PropertyUse{Object: c.On.Associated.Text, Name: one.To.Text, Operator: writes, Pos: one.To.Pos()},
-			crm.PropertyUse{Name: one.From.Text, Pos: one.From.Pos()})
+			crm.PropertyUse{Object: c.On.Associated.Text, Name: one.Property.Text, Operator: crm.Writes, Pos: one.Property.Pos()},
+			crm.PropertyUse{Name: one.Value.Text, Pos: one.Value.Pos()})
 	}
 	for _, name := range c.Clear {
-		uses = append(uses, crm.PropertyUse{Object: c.On.Associated.Text, Name: name.Text, Operator: writes, Pos: name.Pos()})
+		uses = append(uses, crm.PropertyUse{Object: c.On.Associated.Text, Name: name.Text, Operator: crm.Writes, Pos: name.Pos()})
 	}
 	return uses
 }
@@ -99,7 +97,7 @@ func checkEditRecord(cfg editRecordConfig, at schema.Pos, problems *schema.Diagn
 		}
 	}
 	for _, one := range cfg.Copy {
-		written = append(written, one.To)
+		written = append(written, one.Property)
 	}
 	written = append(written, cfg.Clear...)
 	if len(written) == 0 {
@@ -117,75 +115,48 @@ func checkEditRecord(cfg editRecordConfig, at schema.Pos, problems *schema.Diagn
 	}
 }
 
-// assignments are properties with a value each, in source order.
-type assignments []assignment
-
-type assignment struct {
+// byProperty is a mapping from properties to something each, in source order.
+type byProperty[V any, P interface {
+	*V
+	schema.Unmarshaler
+	schema.Describer
+}] []struct {
 	Property crm.PropertyName
-	Value    crm.Value
+	Value    V
 }
 
-// UnmarshalNode reads a mapping from properties to values.
-func (a *assignments) UnmarshalNode(node *schema.Node, problems *schema.Diagnostics) {
+type (
+	assignments = byProperty[crm.Value, *crm.Value]
+	copies      = byProperty[crm.PropertyName, *crm.PropertyName] // where each is copied from
+)
+
+// UnmarshalNode reads a mapping.
+func (b *byProperty[V, P]) UnmarshalNode(node *schema.Node, problems *schema.Diagnostics) {
 	if node.Kind != schema.Mapping {
-		problems.WrongType(node, "", "a mapping from properties to values")
+		problems.WrongType(node, "", "a mapping with properties as its keys")
 		return
 	}
-	for _, field := range node.Fields {
-		var one assignment
-		one.Property.UnmarshalNode(field.Key, problems)
-		one.Value.UnmarshalNode(field.Value, problems)
-		*a = append(*a, one)
+	*b = make(byProperty[V, P], len(node.Fields))
+	for i, field := range node.Fields {
+		(*b)[i].Property.UnmarshalNode(field.Key, problems)
+		P(&(*b)[i].Value).UnmarshalNode(field.Value, problems)
 	}
 }
 
 // MarshalJSON writes the source form.
-func (a assignments) MarshalJSON() ([]byte, error) {
-	values := make(map[string]crm.Value, len(a))
-	for _, one := range a {
+func (b byProperty[V, P]) MarshalJSON() ([]byte, error) {
+	values := make(map[string]V, len(b))
+	for _, one := range b {
 		values[one.Property.Text] = one.Value
 	}
 	return json.Marshal(values)
 }
 
 // Describe tells readers about the source form.
-func (assignments) Describe() schema.Description {
-	return schema.Description{Name: "values by property", Doc: "A mapping from properties to values.", Schema: map[string]any{"type": "object"}}
-}
-
-// copies are properties with the property that each is copied from, in source order.
-type copies []propertyCopy
-
-type propertyCopy struct{ To, From crm.PropertyName }
-
-// UnmarshalNode reads a mapping from properties to properties.
-func (c *copies) UnmarshalNode(node *schema.Node, problems *schema.Diagnostics) {
-	if node.Kind != schema.Mapping {
-		problems.WrongType(node, "", "a mapping from properties to properties")
-		return
-	}
-	for _, field := range node.Fields {
-		var one propertyCopy
-		one.To.UnmarshalNode(field.Key, problems)
-		one.From.UnmarshalNode(field.Value, problems)
-		*c = append(*c, one)
-	}
-}
-
-// MarshalJSON writes the source form.
-func (c copies) MarshalJSON() ([]byte, error) {
-	names := make(map[string]string, len(c))
-	for _, one := range c {
-		names[one.To.Text] = one.From.Text
-	}
-	return json.Marshal(names)
-}
-
-// Describe tells readers about the source form.
-func (copies) Describe() schema.Description {
+func (byProperty[V, P]) Describe() schema.Description {
 	return schema.Description{
-		Name: "properties by property", Doc: "A mapping from properties to the properties they are copied from.",
-		Schema: map[string]any{"type": "object", "additionalProperties": map[string]any{"type": "string"}},
+		Name: "mapping to " + P(new(V)).Describe().Name, Doc: "A mapping with properties as its keys.",
+		Schema: map[string]any{"type": "object", "additionalProperties": schema.JSONSchema(reflect.TypeFor[V]())},
 	}
 }
 
@@ -200,7 +171,7 @@ type edit struct {
 func (c editRecordConfig) resolve(ctx context.Context, env *action.Env) (edit, error) {
 	object := c.On.Object(env.Record().Object)
 	for _, use := range c.Properties() {
-		if use.Operator != writes {
+		if use.Operator != crm.Writes {
 			continue
 		}
 		if err := writable(env.Catalog, object, use.Name); err != nil {
@@ -228,19 +199,19 @@ func (c editRecordConfig) resolve(ctx context.Context, env *action.Env) (edit, e
 		result.increment[one.Property.Text] = amount
 	}
 	var err error
-	if result.append, err = c.Append.options(ctx, env, object); err != nil {
+	if result.append, err = options(ctx, env, object, c.Append); err != nil {
 		return edit{}, err
 	}
-	if result.remove, err = c.Remove.options(ctx, env, object); err != nil {
+	if result.remove, err = options(ctx, env, object, c.Remove); err != nil {
 		return edit{}, err
 	}
 	return result, c.copied(ctx, env, object, result.values)
 }
 
 // options resolves the options to append or to remove.
-func (a assignments) options(ctx context.Context, env *action.Env, object string) (map[string][]string, error) {
+func options(ctx context.Context, env *action.Env, object string, list assignments) (map[string][]string, error) {
 	result := map[string][]string{}
-	for _, one := range a {
+	for _, one := range list {
 		property, declared := env.Catalog.Property(object, one.Property.Text)
 		if declared && !(property.Type == crm.TypeEnumeration && property.Multiple) {
 			return nil, action.Permanent("invalid-value", "property %s does not take several options", one.Property.Text)
@@ -268,13 +239,13 @@ func (c editRecordConfig) copied(ctx context.Context, env *action.Env, object st
 		return err
 	}
 	for _, one := range c.Copy {
-		from, known := env.Catalog.Property(source.Object, one.From.Text)
-		to, declared := env.Catalog.Property(object, one.To.Text)
+		from, known := env.Catalog.Property(source.Object, one.Value.Text)
+		to, declared := env.Catalog.Property(object, one.Property.Text)
 		if known && declared && !slices.Contains(copyable[from.Type], to.Type) {
-			return action.Permanent("invalid-value", "property %s: a %s cannot be copied to a %s", one.To.Text, from.Type, to.Type)
+			return action.Permanent("invalid-value", "property %s: a %s cannot be copied to a %s", one.Property.Text, from.Type, to.Type)
 		}
-		value := env.Catalog.Typed(source.Object, one.From.Text, source.Property(one.From.Text))
-		if values[one.To.Text], err = env.Catalog.Canonical(object, one.To.Text, value); err != nil {
+		value := env.Catalog.Typed(source.Object, one.Value.Text, source.Property(one.Value.Text))
+		if values[one.Property.Text], err = env.Catalog.Canonical(object, one.Property.Text, value); err != nil {
 			return err
 		}
 	}

@@ -71,7 +71,10 @@ type Filter struct {
 // EventFilter is a filter on the properties of an event.
 type EventFilter struct{ Filter }
 
-// PropertyUse is one mention of a property in a filter or a target.
+// Writes is the operator of a PropertyUse that changes the property.
+const Writes = "write"
+
+// PropertyUse is one mention of a property in a filter, a target or an edit.
 type PropertyUse struct {
 	Object   string // "" = the type of the enrolled record
 	Name     string

@@ -57,7 +57,7 @@ type editConfig struct {
 }
 
 func (c editConfig) Properties() []crm.PropertyUse {
-	use := crm.PropertyUse{Object: c.On.Associated.Text, Name: c.Property.Text, Operator: operatorWrite, Pos: c.Property.Pos()}
+	use := crm.PropertyUse{Object: c.On.Associated.Text, Name: c.Property.Text, Operator: crm.Writes, Pos: c.Property.Pos()}
 	if literal, known := c.Value.Literal(); known {
 		use.Operands = []string{crm.Text(literal)}
 	}

@@ -198,9 +198,6 @@ func keyPos(node *schema.Node, key string, otherwise schema.Pos) schema.Pos {
 // Properties that every record has beside the declared ones.
 var everywhere = []string{"id", "created_at", "updated_at"}
 
-// operatorWrite is the operator of a crm.PropertyUse that changes the property.
-const operatorWrite = "write"
-
 // property reports a property that does not exist, and a use that its declaration forbids. Outside a
 // workspace no property is looked up: what a built-in declaration forbids there is only a warning.
 func (c *checker) property(use crm.PropertyUse) {
@@ -213,7 +210,7 @@ func (c *checker) property(use crm.PropertyUse) {
 	object, declared := c.catalog.Object(use.Object)
 	property, known := object.Property(use.Name)
 	switch {
-	case known && use.Operator == operatorWrite:
+	case known && use.Operator == crm.Writes:
 		c.checkWrite(use, property)
 	case known:
 		use.Check(property, &c.found)
