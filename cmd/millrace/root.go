@@ -139,7 +139,7 @@ the database by --database or MILLRACE_DATABASE. Without them a running
 		}
 	}
 	add(author, newCheck(a), newPush(a), newSimulate(a), newImport(a), newKinds(a))
-	add(runs, newDemo(a), newDev(a), newWorker(a))
+	add(runs, newDemo(a), newDev(a), newWorker(a), newWorkflows(a))
 	add(people, newEnroll(a), newUnenroll(a), newEvent(a), newEnrollments(a), newWhy(a), newHistory(a), newOutbox(a), newRecords(a))
 	root.AddCommand(newVersion(a))
 	return root

@@ -77,6 +77,16 @@ func (f *File) NotYet() []string {
 	return names
 }
 
+// Placeholders are the ids of the actions that were saved without their details.
+func (f *File) Placeholders() (ids []string) {
+	f.Actions.each(func(act *Action) {
+		if act.Placeholder && act.isUse() {
+			ids = append(ids, act.ID)
+		}
+	})
+	return ids
+}
+
 // pos is where a key of the definition stands, or the definition itself.
 func (f *File) pos(keys ...string) schema.Pos {
 	node, pos := f.node, schema.Pos{File: f.name, Line: 1, Column: 1}

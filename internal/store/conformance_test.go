@@ -923,6 +923,26 @@ var enrollments = map[string]func(t *testing.T, s *store.Store){
 			require.Equal(t, c.want, got, name)
 		}
 	},
+	"people inside are counted by where they stand": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		var ids []string
+		for i := range 6 {
+			opened, err := s.OpenEnrollment(ctx, entering("welcome", crm.Ref{Object: "contact", ID: strconv.Itoa(i)}, "run"))
+			require.NoError(t, err)
+			ids = append(ids, opened.ID)
+		}
+		for i, place := range []store.Place{{Node: "a", Plan: "h1"}, {Node: "a", Plan: "h2"}, {Node: "a", Plan: "h2"}, {Node: "b", Plan: "h2"}, {Node: "b", Plan: "h2"}} {
+			require.NoError(t, s.Stand(ctx, plan.Standing{Enrollment: ids[i], Node: place.Node, Plan: place.Plan}))
+		}
+		require.NoError(t, s.CloseEnrollment(ctx, ids[4], plan.Exit{Reason: plan.ExitCompleted}, noon))
+		require.NoError(t, s.RefuseEnrollment(ctx, entering("welcome", ann, "run")))
+		places, err := s.Inside(ctx, "welcome")
+		require.NoError(t, err)
+		require.Equal(t, []store.Place{{People: 1}, {Node: "a", Plan: "h1", People: 1}, {Node: "a", Plan: "h2", People: 2}, {Node: "b", Plan: "h2", People: 1}}, places)
+		places, err = s.Inside(ctx, "goodbye")
+		require.NoError(t, err)
+		require.Empty(t, places)
+	},
 	"membership comes from the enrollments": func(t *testing.T, s *store.Store) {
 		ctx := t.Context()
 		member := func() crm.Membership {

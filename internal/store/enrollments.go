@@ -122,6 +122,22 @@ func (r reader) Enrollments(ctx context.Context, filter EnrollmentFilter) (enrol
 		enrollmentColumns, strings.Join(conditions, " AND "), len(args)), args...)
 }
 
+// Place is an action at which people stand.
+type Place struct {
+	Node   string // "" = on their way to the first one
+	Plan   string // hash of the plan that they follow
+	People int
+}
+
+// Inside counts the open enrollments of a workflow by where they stand.
+func (r reader) Inside(ctx context.Context, workflow string) (places []Place, err error) {
+	defer wrap(&err, "counting who is in %s", workflow)
+	return collect(ctx, r.source, func(row scanner) (place Place, err error) {
+		err = row.Scan(&place.Node, &place.Plan, &place.People)
+		return place, err
+	}, `SELECT node, plan, COUNT(*) FROM enrollments WHERE workflow = $1 AND closed IS NULL GROUP BY node, plan ORDER BY node, plan`, workflow)
+}
+
 // OpenEnrollment admits a record: it gives the enrollment its number, one more than were admitted of that
 // record in that workflow before, and its id WORKFLOW/OBJECT/ID/NUMBER. Asked again for the same workflow id
 // and first run, it returns the row that is there, be it refused or closed.

@@ -1,0 +1,290 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/millrace/millrace/internal/definition"
+	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/internal/store"
+	"github.com/spf13/cobra"
+)
+
+// listedWorkflow is one line of `millrace workflows list`.
+type listedWorkflow struct {
+	store.Overview
+	Inside int `json:"inside"` // open enrollments
+}
+
+// shownWorkflow is the result of `millrace workflows show`.
+type shownWorkflow struct {
+	Workflow string        `json:"workflow"`
+	Name     string        `json:"name"`
+	Object   string        `json:"object"`
+	Switch   string        `json:"switch"`
+	Newest   shownRevision `json:"newest"`
+	Inside   int           `json:"inside"`
+	Actions  []shownAction `json:"actions"` // of the newest revision, in the order in which people come to them
+}
+
+// shownAction is an action with the people who stand at it.
+type shownAction struct {
+	ID     string `json:"id"`
+	Kind   string `json:"kind"`
+	Label  string `json:"label"`
+	Inside int    `json:"inside"`
+}
+
+// shownRevision is one line of `millrace workflows revisions`.
+type shownRevision struct {
+	Revision  int       `json:"revision"`
+	Published time.Time `json:"published"`
+	By        string    `json:"by"`
+	InFlight  string    `json:"in_flight"` // what people inside did when it was published
+	Actions   int       `json:"actions"`
+	Inside    int       `json:"inside"` // open enrollments that follow it
+}
+
+// switched is one line of the result of `millrace workflows on` and `off`.
+type switched struct {
+	Workflow string `json:"workflow"`
+	Switch   string `json:"switch"`
+	Inside   int    `json:"inside"`
+}
+
+func newWorkflows(a *app) *cobra.Command {
+	listing := a.withBooks(func(ctx context.Context, books *store.Store, _ []string) error { return a.listWorkflows(ctx, books) })
+	workflows := &cobra.Command{
+		Use:     "workflows",
+		Short:   "List the published workflows, switch them on and off",
+		Example: "  millrace workflows",
+		RunE:    listing,
+	}
+	workflows.Args = subcommandOf(workflows)
+	workflows.AddCommand(&cobra.Command{
+		Use:     "list",
+		Short:   "List the published workflows",
+		Example: "  millrace workflows list -o json",
+		Args:    arguments(0, 0),
+		RunE:    listing,
+	}, &cobra.Command{
+		Use:     "show WORKFLOW",
+		Short:   "Show a workflow, its actions, and how many stand where",
+		Example: "  millrace workflows show trial-nurture",
+		Args:    arguments(1, 1),
+		RunE: a.withBooks(func(ctx context.Context, books *store.Store, args []string) error {
+			return a.showWorkflow(ctx, books, args[0])
+		}),
+	}, &cobra.Command{
+		Use:   "on WORKFLOW...",
+		Short: "Switch workflows on",
+		Long: `Switch workflows on: they admit records, and actions are done. A workflow whose
+newest revision has placeholders stays off.`,
+		Example: "  millrace workflows on trial-nurture",
+		Args:    arguments(1, -1),
+		RunE: a.withBooks(func(ctx context.Context, books *store.Store, args []string) error {
+			return a.switchWorkflows(ctx, books, args, plan.SwitchOn)
+		}),
+	}, &cobra.Command{
+		Use:   "off WORKFLOW...",
+		Short: "Switch workflows off: nobody enters, no action is done",
+		Long: `Switch workflows off. They admit nobody. Records inside keep moving, as in
+HubSpot: delays are waited and branches taken, but each action whose turn comes
+is skipped, and the history says so. To hold records where they are, use
+` + "`millrace pause`" + `.`,
+		Example: "  millrace workflows off trial-nurture",
+		Args:    arguments(1, -1),
+		RunE: a.withBooks(func(ctx context.Context, books *store.Store, args []string) error {
+			return a.switchWorkflows(ctx, books, args, plan.SwitchOff)
+		}),
+	}, &cobra.Command{
+		Use:     "revisions WORKFLOW",
+		Short:   "List the revisions of a workflow, the oldest first",
+		Example: "  millrace workflows revisions trial-nurture",
+		Args:    arguments(1, 1),
+		RunE: a.withBooks(func(ctx context.Context, books *store.Store, args []string) error {
+			return a.listRevisions(ctx, books, args[0])
+		}),
+	})
+	a.databaseFlag(workflows)
+	for _, command := range workflows.Commands() {
+		a.databaseFlag(command)
+	}
+	return workflows
+}
+
+// withBooks makes a command run on the database that is there already.
+func (a *app) withBooks(do func(ctx context.Context, books *store.Store, args []string) error) func(*cobra.Command, []string) error {
+	return func(command *cobra.Command, args []string) error {
+		return a.withStore(command.Context(), func(books *store.Store) error { return do(command.Context(), books, args) })
+	}
+}
+
+// total is how many people stand at some places.
+func total(places []store.Place, which func(store.Place) bool) (people int) {
+	for _, place := range places {
+		if which(place) {
+			people += place.People
+		}
+	}
+	return people
+}
+
+func anywhere(store.Place) bool { return true }
+
+func (a *app) listWorkflows(ctx context.Context, books *store.Store) error {
+	overviews, err := books.Workflows(ctx)
+	if err != nil {
+		return err
+	}
+	zone, err := zone(ctx, books)
+	if err != nil {
+		return err
+	}
+	lines, rows := []listedWorkflow{}, [][]string{{"WORKFLOW", "SWITCH", "REVISION", "PUBLISHED", "INSIDE"}}
+	for _, overview := range overviews {
+		places, err := books.Inside(ctx, overview.Workflow)
+		if err != nil {
+			return err
+		}
+		line := listedWorkflow{overview, total(places, anywhere)}
+		lines = append(lines, line)
+		rows = append(rows, []string{line.Workflow, line.Switch, strconv.Itoa(line.Revision), clock(line.Published, zone), strconv.Itoa(line.Inside)})
+	}
+	return a.show(lines, func(w io.Writer) { table(w, rows) })
+}
+
+func (a *app) showWorkflow(ctx context.Context, books *store.Store, workflow string) error {
+	newest, err := publishedWorkflow(ctx, books, workflow)
+	if err != nil {
+		return err
+	}
+	mode, err := books.Switch(ctx, workflow)
+	if err != nil {
+		return err
+	}
+	places, err := books.Inside(ctx, workflow)
+	if err != nil {
+		return err
+	}
+	zone, err := zone(ctx, books)
+	if err != nil {
+		return err
+	}
+	shown := shownWorkflow{
+		Workflow: workflow, Object: newest.Plan.Object, Switch: mode, Newest: describe(newest, places), Inside: total(places, anywhere), Actions: []shownAction{},
+	}
+	if newest.Plan.Rules != nil {
+		shown.Name = newest.Plan.Rules.Name
+	}
+	rows := [][]string{{"ACTION", "KIND", "INSIDE", "LABEL"}}
+	for _, id := range definition.Order(newest.Plan) {
+		node := newest.Plan.Nodes[id]
+		one := shownAction{ID: id, Kind: node.Kind, Label: node.Label, Inside: total(places, func(place store.Place) bool { return place.Node == id })}
+		shown.Actions = append(shown.Actions, one)
+		rows = append(rows, []string{one.ID, one.Kind, strconv.Itoa(one.Inside), one.Label})
+	}
+	return a.show(shown, func(w io.Writer) {
+		fmt.Fprintf(w, "%s %s\n\n", workflow, parenthesized(printable(shown.Name)))
+		table(w, [][]string{
+			{"  object", shown.Object}, {"  switch", mode}, {"  revision", strconv.Itoa(newest.Number)},
+			{"  published", strings.TrimSpace(clock(newest.Published, zone) + " " + by(newest.By))}, {"  inside", strconv.Itoa(shown.Inside)},
+		})
+		fmt.Fprintln(w)
+		table(w, rows)
+	})
+}
+
+func by(name string) string {
+	if name == "" {
+		return ""
+	}
+	return "by " + name
+}
+
+// describe is a revision with the people who follow it.
+func describe(revision plan.Revision, places []store.Place) shownRevision {
+	return shownRevision{
+		Revision: revision.Number, Published: revision.Published, By: revision.By, InFlight: revision.InFlight, Actions: len(revision.Plan.Nodes),
+		Inside: total(places, func(place store.Place) bool { return place.Plan == revision.Plan.Hash }),
+	}
+}
+
+func (a *app) listRevisions(ctx context.Context, books *store.Store, workflow string) error {
+	if _, err := publishedWorkflow(ctx, books, workflow); err != nil {
+		return err
+	}
+	revisions, err := books.Revisions(ctx, workflow)
+	if err != nil {
+		return err
+	}
+	places, err := books.Inside(ctx, workflow)
+	if err != nil {
+		return err
+	}
+	zone, err := zone(ctx, books)
+	if err != nil {
+		return err
+	}
+	lines, rows := []shownRevision{}, [][]string{{"REVISION", "PUBLISHED", "BY", "IN FLIGHT", "ACTIONS", "INSIDE"}}
+	for _, revision := range revisions {
+		line := describe(revision, places)
+		lines = append(lines, line)
+		rows = append(rows, []string{strconv.Itoa(line.Revision), clock(line.Published, zone), line.By, line.InFlight, strconv.Itoa(line.Actions), strconv.Itoa(line.Inside)})
+	}
+	return a.show(lines, func(w io.Writer) { table(w, rows) })
+}
+
+// switchWorkflows sets the switch of workflows, of all or of none.
+func (a *app) switchWorkflows(ctx context.Context, books *store.Store, workflows []string, mode string) error {
+	lines := []switched{}
+	for _, workflow := range workflows {
+		newest, err := publishedWorkflow(ctx, books, workflow)
+		if err != nil {
+			return err
+		}
+		if mode == plan.SwitchOn {
+			if err := a.complete(newest); err != nil {
+				return err
+			}
+		}
+		places, err := books.Inside(ctx, workflow)
+		if err != nil {
+			return err
+		}
+		lines = append(lines, switched{workflow, mode, total(places, anywhere)})
+	}
+	err := books.Tx(ctx, func(tx *store.Tx) (err error) {
+		for _, workflow := range workflows {
+			err = errors.Join(err, tx.SetSwitch(ctx, workflow, mode))
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return a.show(lines, func(w io.Writer) {
+		for _, line := range lines {
+			fmt.Fprintf(w, "%s: %s", line.Workflow, line.Switch)
+			if mode == plan.SwitchOff && line.Inside > 0 {
+				fmt.Fprintf(w, "; %d inside keep moving, and their actions are skipped", line.Inside)
+			}
+			fmt.Fprintln(w)
+		}
+	})
+}
+
+// complete fails when a revision has placeholders: it would do less than its author drew.
+func (a *app) complete(revision plan.Revision) error {
+	file, _ := definition.Read("revision.yaml", []byte(revision.Source), a.Kinds)
+	if placeholders := file.Placeholders(); len(placeholders) > 0 {
+		return fmt.Errorf("%s has placeholders in revision %d (%s): fill them in and `millrace push` first",
+			revision.Workflow, revision.Number, strings.Join(placeholders, ", "))
+	}
+	return nil
+}
