@@ -73,6 +73,9 @@ func (e *enrollment) reachable(node string) error {
 
 // hold keeps a paused enrollment where it is until it is resumed, moved or taken out.
 func (e *enrollment) hold(ctx workflow.Context) {
+	if e.Paused {
+		e.describe(ctx)
+	}
 	for selector := e.people(ctx); e.left == nil && e.move == "" && (e.Paused || selector.HasPending()); {
 		selector.Select(ctx)
 	}
