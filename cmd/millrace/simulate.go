@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/definition"
 	"github.com/millrace/millrace/internal/publish"
-	"github.com/millrace/millrace/internal/schema"
 	"github.com/millrace/millrace/internal/store"
 	"github.com/millrace/millrace/testsuite"
 	"github.com/spf13/cobra"
@@ -104,56 +102,32 @@ func (a *app) simulate(ctx context.Context, path string, flags simulateFlags) er
 	return a.show(shown, func(w io.Writer) { printSimulated(w, shown) })
 }
 
-// compile reads the definition of a file and everything that its workspace publishes. What is wrong with it is
-// printed for its author.
+// compile reads the definition of a file and what its workspace publishes with it. What is wrong with it is printed
+// for its author.
 func (a *app) compile(path string, at time.Time) (*definition.File, store.Publication, error) {
-	path = a.absolute(path)
-	source, err := os.ReadFile(path)
+	checked, err := a.read(path)
 	if err != nil {
-		return nil, store.Publication{}, fmt.Errorf("reading the definition: %w", err)
+		return nil, store.Publication{}, err
 	}
-	folder, inside := definition.FindWorkspace(filepath.Dir(path))
-	var file *definition.File
+	if checked.File == nil {
+		return nil, store.Publication{}, usagef("%s is a folder: name a definition", path)
+	}
 	var publication store.Publication
-	var problems schema.Diagnostics
-	sources := map[string][]byte{}
-	if inside {
-		workspace, found, err := definition.ReadWorkspace(os.DirFS(folder), a.Kinds)
-		if err != nil {
-			return nil, store.Publication{}, fmt.Errorf("reading the workspace %s: %w", folder, err)
-		}
-		problems, sources = found, workspace.Assets
-		for _, candidate := range workspace.Definitions {
-			if filepath.Join(folder, filepath.FromSlash(candidate.Path())) == path {
-				file = candidate
-			}
-		}
-		if file == nil {
-			return nil, store.Publication{}, fmt.Errorf("%s is no definition of its workspace: put it into %s", path, filepath.Join(folder, "workflows"))
-		}
-		if !problems.HasErrors() {
-			publication, problems, err = publish.Workspace(workspace, publish.Options{At: at})
-			if err != nil {
-				return nil, publication, err
-			}
-		}
-	} else {
-		file, problems = definition.Read(path, source, a.Kinds)
-		problems = append(problems, file.Check(nil)...)
-		sources[path] = source
-		if !problems.HasErrors() {
-			publication, problems, err = publish.Definition(file, publish.Options{At: at})
-			if err != nil {
-				return nil, publication, err
-			}
+	problems := checked.Diagnostics
+	if !problems.HasErrors() {
+		options := publish.Options{At: at}
+		if checked.Workspace == nil {
+			publication, problems, err = publish.Definition(checked.File, options)
+		} else {
+			checked.Workspace.Definitions = []*definition.File{checked.File}
+			publication, problems, err = publish.Workspace(checked.Workspace, options)
 		}
 	}
-	if problems.HasErrors() {
-		problems.Sort()
-		problems.Print(a.Stderr, sources, a.color(a.Stderr))
-		return nil, publication, exitFailed
+	if err == nil && problems.HasErrors() {
+		problems.Print(a.Stderr, checked.Sources, a.color(a.Stderr))
+		err = exitFailed
 	}
-	return file, publication, nil
+	return checked.File, publication, err
 }
 
 func printSimulated(w io.Writer, shown testsuite.Simulated) {
