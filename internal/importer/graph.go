@@ -44,7 +44,7 @@ func (a *action) edges() []edge {
 
 // readActions reads all actions and finds which of them can be reached.
 func (w *workflow) readActions() {
-	taken := map[string]bool{}
+	ids := unique{}
 	for i, raw := range w.document.Actions {
 		a := &action{}
 		if a.broken = decode(raw, &a.actionDocument); a.broken != nil {
@@ -69,11 +69,7 @@ func (w *workflow) readActions() {
 		if a.kind.kind == "" {
 			a.kind = otherType
 		}
-		a.id = a.kind.stem + "_" + underscored(id)
-		for n := 2; taken[a.id]; n++ {
-			a.id = fmt.Sprintf("%s_%s_%d", a.kind.stem, underscored(id), n)
-		}
-		taken[a.id] = true
+		a.id = ids.name(a.kind.stem+"_"+underscored(id), "_")
 		w.connect(a)
 		w.actions[id] = a
 		w.ordered = append(w.ordered, a)
@@ -108,7 +104,7 @@ func (a *action) typeKey() string {
 // connect finds the ways on from an action.
 func (w *workflow) connect(a *action) {
 	other := func(name string) { a.ports = append(a.ports, port{name: name, edge: a.DefaultBranch.edge()}) }
-	names := portNames{}
+	names := unique{}
 	switch a.typeKey() {
 	case "STATIC_BRANCH":
 		w.connectValues(a, names)
@@ -116,13 +112,13 @@ func (w *workflow) connect(a *action) {
 	case "LIST_BRANCH":
 		for i := range a.ListBranches {
 			branch := &a.ListBranches[i]
-			a.ports = append(a.ports, port{names.unique(string(branch.BranchName), i), branch.edge(), branch})
+			a.ports = append(a.ports, port{portName(names, string(branch.BranchName), i), branch.edge(), branch})
 		}
 		other("none_met")
 	case "AB_TEST_BRANCH":
 		for i := range a.TestBranches {
 			branch := &a.TestBranches[i]
-			a.ports = append(a.ports, port{names.unique(string(branch.BranchName), i), branch.edge(), branch})
+			a.ports = append(a.ports, port{portName(names, string(branch.BranchName), i), branch.edge(), branch})
 		}
 	default:
 		a.next = a.Connection.edge()
@@ -130,7 +126,7 @@ func (w *workflow) connect(a *action) {
 }
 
 // connectValues finds the ways on from a branch by value: of two branches for one value the first is taken.
-func (w *workflow) connectValues(a *action, names portNames) {
+func (w *workflow) connectValues(a *action, names unique) {
 	seen := map[text]bool{}
 	for i := range a.StaticBranches {
 		branch := &a.StaticBranches[i]
@@ -140,30 +136,22 @@ func (w *workflow) connectValues(a *action, names portNames) {
 		case seen[branch.BranchValue]:
 			w.lose(fmt.Sprintf("action %s: the second branch for %s is never taken", a.ActionID, quote(string(branch.BranchValue))), nil)
 		default:
-			a.ports = append(a.ports, port{names.unique(string(branch.BranchValue), i), branch.edge(), branch})
+			a.ports = append(a.ports, port{portName(names, string(branch.BranchValue), i), branch.edge(), branch})
 		}
 		seen[branch.BranchValue] = true
 	}
 }
 
-// portNames are the names of the branches of one action.
-type portNames map[string]bool
-
 // reserved names of ports.
 var reserved = []string{"failed", "next", "default", "none_met"}
 
-// unique turns a title into a name that no other branch has.
-func (n portNames) unique(title string, index int) string {
+// portName turns the title of a branch into a name that no other branch of the action has.
+func portName(names unique, title string, index int) string {
 	base := slug(title, 80)
 	if base == "" || slices.Contains(reserved, base) {
 		base = strings.TrimPrefix(fmt.Sprintf("%s-branch-%d", base, index+1), "-")
 	}
-	name := base
-	for i := 2; n[name]; i++ {
-		name = fmt.Sprintf("%s-%d", base, i)
-	}
-	n[name] = true
-	return name
+	return names.name(base, "-")
 }
 
 // first returns the action that the flow starts with, nil when there is none.

@@ -30,7 +30,7 @@ func TestWhatIsNoFlowIsAnErrorOfOneLine(t *testing.T) {
 		`{"id": {}, "actions": []}`: `reading flow.json: flow "": id has a value of a wrong type (object)`,
 		`{"id": "5", "actions": 5}`: `reading flow.json: flow "5": actions has a value of a wrong type (number)`,
 		`[{"id": "5", "actions": []}, {"id": "5", "actions": []}]`:                 `flow "5" is there twice, see flow-5`,
-		`{"id": "5", "actions": [` + strings.Repeat("1,", 10_000) + `1]}`:          `reading flow.json: flow "5" has 10001 actions; at most 10000 are read`,
+		`{"id": "5", "actions": [` + strings.Repeat("1,", 10_000) + `1]}`:          `reading flow.json: flow "5" has 10001 actions; at most 5000 are read`,
 		`{"a": ` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + `}`: `reading flow.json: invalid character '[' exceeded max depth`,
 	} {
 		_, err := importer.Import(map[string][]byte{"flow.json": []byte(document)}, importer.Options{})
@@ -81,6 +81,33 @@ func TestWrongTypesAreReported(t *testing.T) {
 			require.Equal(t, 1, result.Report.Placeholders())
 		})
 	}
+}
+
+func TestHugeListsAreReadInTime(t *testing.T) {
+	t.Parallel()
+	many := func(format string) string {
+		var out strings.Builder
+		for i := range 5_000 {
+			fmt.Fprintf(&out, format+",", i)
+		}
+		return strings.TrimSuffix(out.String(), ",")
+	}
+	for _, document := range []string{
+		contactFlow(`"suppressionListIds": [`+many("%d")+`],`, ""),
+		contactFlow(`"goalFilterBranch": {"filters": [{"property": "city", "operation": {"operationType": "ENUMERATION", "operator": "IS_ANY_OF", "values": [`+many(`"%d"`)+`]}}]},`, ""),
+		contactFlow("", `{"actionId": "1", "listBranches": [`+many(`{"branchName": "same", "filterBranch": {"a": %d}}`)+`]}`),
+		contactFlow("", `{"actionId": "1", "staticBranches": [`+many(`{"branchValue": "same %d"}`)+`]}`),
+		contactFlow("", `{"actionId": "1", "type": "CUSTOM_CODE", "sourceCode": "`+many("%d")+`", "secretNames": [`+many(`"s%d"`)+`]}`),
+		`[` + many(`{"name": "same", "description": "%d", "actions": []}`) + `]`,
+	} {
+		result, err := importer.Import(map[string][]byte{"flow.json": []byte(document)}, importer.Options{})
+		require.NoError(t, err)
+		require.NotEmpty(t, result.Files)
+	}
+	large := contactFlow("", `{"actionId": "1", "type": "CUSTOM_CODE", "sourceCode": "`+strings.Repeat("x", 1<<20)+`"}`)
+	result, err := importer.Import(map[string][]byte{"flow.json": []byte(large)}, importer.Options{})
+	require.NoError(t, err)
+	require.Contains(t, result.Report.Flows[0].LeftOut[0].Reason, "the definition cannot be read: ")
 }
 
 // Text from a document may hold anything; the files still read, and say it.

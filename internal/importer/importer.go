@@ -14,14 +14,14 @@ import (
 // Limits of an import.
 const (
 	maxFile    = 64 << 20 // bytes of one file
-	maxActions = 10_000   // of one flow
+	maxActions = 5_000    // of one flow
 )
 
 // Options say what is there already.
 type Options struct {
-	// Exists tells whether the workspace that the import goes to has a file. Such a file is kept, unless it
-	// is the definition of an imported flow, and an e-mail that is there is not a placeholder. nil = an
-	// empty workspace.
+	// Exists tells whether the workspace that the import goes to has a file; nil = an empty workspace. Such a
+	// file is kept, unless it is the definition of an imported flow. An e-mail that is there is no placeholder,
+	// and an object that is declared gets a second file for what it lacks.
 	Exists func(path string) bool
 }
 
@@ -64,9 +64,8 @@ func Import(sources map[string][]byte, options Options) (Result, error) {
 		return Result{}, fmt.Errorf("writing the workspace: %w", err)
 	}
 	slices.Sort(space.kept)
-	slices.SortFunc(space.renamed, Renamed.compare)
 	result.Report.Files = slices.Sorted(maps.Keys(result.Files))
-	result.Report.Kept, result.Report.Renamed = space.kept, space.renamed
+	result.Report.Kept, result.Report.Renamed = space.kept, slices.SortedFunc(slices.Values(space.renamed.items), Renamed.compare)
 	return result, nil
 }
 
@@ -125,7 +124,7 @@ func readFlow(name string, raw json.RawMessage) (*workflow, error) {
 
 // name gives every flow the id that it has here.
 func (s *workspace) name(flows []*workflow) error {
-	taken := map[string]bool{}
+	names := unique{}
 	for _, flow := range flows {
 		id := string(flow.document.ID)
 		if earlier, twice := s.flows[id]; twice && id != "" {
@@ -135,14 +134,9 @@ func (s *workspace) name(flows []*workflow) error {
 		if key := slug(id, 30); key != "" {
 			base += "-" + key
 		}
-		name := base
-		for n := 2; taken[name]; n++ {
-			name = fmt.Sprintf("%s-%d", base, n)
-		}
-		taken[name] = true
-		flow.report.Workflow = name
+		flow.report.Workflow = names.name(base, "-")
 		if id != "" {
-			s.flows[id] = name
+			s.flows[id] = flow.report.Workflow
 		}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/millrace/millrace/internal/schema"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -21,6 +22,8 @@ type workflow struct {
 	ordered  []*action          // as they stand in the flow
 	start    *action
 	report   FlowReport
+	needs    set[Need]
+	warnings set[string]
 	lost     []string // lines about what was left out
 }
 
@@ -34,8 +37,7 @@ func newWorkflow(source string, document flowDocument) *workflow {
 		document: document, sources: map[string]*dataSource{}, actions: map[string]*action{},
 		report: FlowReport{
 			Source: source, Flow: string(document.ID), Name: string(document.Name), Enabled: document.IsEnabled.yes(),
-			Mapped: []Mapped{}, Placeholders: []Placeholder{}, LeftOut: []LeftOut{}, NeedsMapping: []Need{},
-			UnusedDataSources: []string{}, Warnings: []string{},
+			Mapped: []Mapped{}, Placeholders: []Placeholder{}, LeftOut: []LeftOut{}, UnusedDataSources: []string{},
 		},
 	}
 }
@@ -66,9 +68,13 @@ func (w *workflow) translate(space *workspace) ([]byte, error) {
 				fmt.Sprintf("%s: %s by %s %s", name, object, strings.ToLower(string(source.Type)), source.AssociationTypeID))
 		}
 	}
-	w.report.Object = w.object
+	w.report.Object, w.report.NeedsMapping, w.report.Warnings = w.object, w.needs.all(), w.warnings.all()
+	content, err := render(root)
+	if _, problems := schema.Parse("definition.yaml", content); problems.HasErrors() { // it is too large
+		w.report.LeftOut = append(w.report.LeftOut, LeftOut{Part: "actions", Reason: "the definition cannot be read: " + problems[0].Message})
+	}
 	w.report.Runnable = len(w.report.Placeholders)+len(w.report.LeftOut) == 0
-	return render(root)
+	return content, err
 }
 
 // origin says where the definition is from.
@@ -264,20 +270,23 @@ func (w *workflow) leaveOut(part string, reason error, raw json.RawMessage) {
 }
 
 func (w *workflow) warn(format string, args ...any) {
-	if warning := fmt.Sprintf(format, args...); !slices.Contains(w.report.Warnings, warning) {
-		w.report.Warnings = append(w.report.Warnings, warning)
-	}
+	w.warnings.add(fmt.Sprintf(format, args...))
 }
+
+// maxReasons is how many reasons are told for one part.
+const maxReasons = 5
 
 // oneLine writes an error, which may join several, on one line.
 func oneLine(err error) string {
-	var lines []string
+	var lines set[string]
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		if !slices.Contains(lines, line) {
-			lines = append(lines, line)
-		}
+		lines.add(line)
 	}
-	return strings.Join(lines, "; ")
+	told := lines.items[:min(len(lines.items), maxReasons)]
+	if more := len(lines.items) - len(told); more > 0 {
+		return fmt.Sprintf("%s; and %d more", strings.Join(told, "; "), more)
+	}
+	return strings.Join(told, "; ")
 }
 
 // clipped shortens a text to what the language takes.
@@ -292,9 +301,7 @@ func (w *workflow) clipped(what string, long text, length int) string {
 
 // need notes an id of HubSpot's that stands for something which has to be named here.
 func (w *workflow) need(kind, id, as string) {
-	if one := (Need{Kind: kind, ID: id, As: as}); !slices.Contains(w.report.NeedsMapping, one) {
-		w.report.NeedsMapping = append(w.report.NeedsMapping, one)
-	}
+	w.needs.add(Need{Kind: kind, ID: id, As: as})
 }
 
 // list returns our name of a list.

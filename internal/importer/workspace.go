@@ -13,15 +13,22 @@ import (
 // workspace collects what the workflows of an import refer to, for the files beside them.
 type workspace struct {
 	exists func(path string) bool
-	flows  map[string]string // workflow ids by HubSpot's flow id
-	shapes map[string]map[string]*shape
+	flows  map[string]string            // workflow ids by HubSpot's flow id
+	shapes map[string]map[string]*usage // by object and property
 	emails map[string]emailStub
 	lists  map[string]listStub
 	users  map[string]bool
 	teams  map[string]bool
 
-	renamed []Renamed
+	renamed set[Renamed]
 	kept    []string
+}
+
+// usage is what all uses of a property told.
+type usage struct {
+	kind     crm.PropertyType // "" = nothing
+	multiple bool
+	seen     set[string]
 }
 
 type emailStub struct{ contentID, subject string }
@@ -32,7 +39,7 @@ func newWorkspace(exists func(string) bool) *workspace {
 		exists = func(string) bool { return false }
 	}
 	return &workspace{
-		exists: exists, flows: map[string]string{}, shapes: map[string]map[string]*shape{},
+		exists: exists, flows: map[string]string{}, shapes: map[string]map[string]*usage{},
 		emails: map[string]emailStub{}, lists: map[string]listStub{}, users: map[string]bool{}, teams: map[string]bool{},
 	}
 }
@@ -42,7 +49,7 @@ func (s *workspace) use(object, name string, told shape) {
 	s.declare(object)
 	known := s.shapes[object][name]
 	if known == nil {
-		known = &shape{}
+		known = &usage{}
 		s.shapes[object][name] = known
 	}
 	if strength[told.kind] > strength[known.kind] {
@@ -50,23 +57,21 @@ func (s *workspace) use(object, name string, told shape) {
 	}
 	known.multiple = known.multiple || told.multiple
 	for _, value := range told.values {
-		if value != "" && !slices.Contains(known.values, value) {
-			known.values = append(known.values, value)
+		if value != "" {
+			known.seen.add(value)
 		}
 	}
 }
 
 // rename notes that a property has another name here.
 func (s *workspace) rename(object, theirs, ours string) {
-	if one := (Renamed{Object: object, HubSpot: theirs, Name: ours}); !slices.Contains(s.renamed, one) {
-		s.renamed = append(s.renamed, one)
-	}
+	s.renamed.add(Renamed{Object: object, HubSpot: theirs, Name: ours})
 }
 
 // declare notes that an object is used.
 func (s *workspace) declare(object string) {
 	if s.shapes[object] == nil {
-		s.shapes[object] = map[string]*shape{}
+		s.shapes[object] = map[string]*usage{}
 	}
 }
 
@@ -98,11 +103,19 @@ func (s *workspace) files(files map[string][]byte) error {
 		return err
 	}
 	for _, object := range slices.Sorted(maps.Keys(s.shapes)) {
-		if declaration := s.object(object); declaration != nil {
-			if err := s.add(files, "objects/"+object+".yaml", declaration); err != nil {
-				return err
-			}
+		declaration := s.object(object)
+		if declaration == nil {
+			continue
 		}
+		path := "objects/" + object + ".yaml"
+		if s.exists(path) { // declarations add up, and of two for one property that file's, which is read later, counts
+			path = "objects/" + object + "-imported.yaml"
+		}
+		content, err := render(declaration)
+		if err != nil {
+			return err
+		}
+		files[path] = content
 	}
 	for name, stub := range s.emails {
 		if !s.hasEmail(name) {
@@ -149,11 +162,11 @@ var builtin = crm.Builtin()
 func (s *workspace) object(name string) *yaml.Node {
 	declared := mapping()
 	for _, property := range slices.Sorted(maps.Keys(s.shapes[name])) {
-		shape := s.shapes[name][property]
+		used := s.shapes[name][property]
 		known, isBuiltin := builtin.Property(name, property)
-		node := shape.declaration()
-		if isBuiltin && shape.fits(known) || property == "id" {
-			node = missing(known, shape.values)
+		node := used.declaration()
+		if isBuiltin && used.fits(known) || property == "id" {
+			node = missing(known, used.seen.items)
 		}
 		if node != nil {
 			declared.Content = append(declared.Content, str(property), node)
@@ -170,33 +183,33 @@ func (s *workspace) object(name string) *yaml.Node {
 }
 
 // fits tells whether a built-in property can be used as it is.
-func (s shape) fits(property crm.Property) bool {
-	switch s.kind {
+func (u *usage) fits(property crm.Property) bool {
+	switch u.kind {
 	case crm.TypeNumber, crm.TypeBool:
-		return property.Type == s.kind
+		return property.Type == u.kind
 	case crm.TypeDatetime:
 		return property.Type == crm.TypeDate || property.Type == crm.TypeDatetime
 	}
-	return property.Multiple || !s.multiple
+	return property.Multiple || !u.multiple
 }
 
 // declaration declares a property from what its uses told. The options of an enumeration stay open: those
 // that the flows use are not all there are.
-func (s shape) declaration() *yaml.Node {
-	kind := s.kind
+func (u *usage) declaration() *yaml.Node {
+	kind := u.kind
 	switch {
-	case s.multiple:
+	case u.multiple:
 		kind = crm.TypeEnumeration
 	case kind == "":
-		kind = guess(s.values)
+		kind = guess(u.seen.items)
 	}
 	node := mapping(entry{"type", str(string(kind))})
-	if s.multiple {
+	if u.multiple {
 		node.Content = append(node.Content, str("multiple"), boolean(true))
 	}
 	fold(node)
-	if kind == crm.TypeEnumeration && len(s.values) > 0 {
-		node.LineComment = comment("options that are used: " + strings.Join(s.values, ", "))
+	if kind == crm.TypeEnumeration && len(u.seen.items) > 0 {
+		node.LineComment = comment("options that are used: " + strings.Join(u.seen.items, ", "))
 	}
 	return node
 }

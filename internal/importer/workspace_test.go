@@ -13,10 +13,10 @@ func TestFilesThatAreThereAreKept(t *testing.T) {
 	t.Parallel()
 	content, err := os.ReadFile("testdata/kinds.json")
 	require.NoError(t, err)
-	there := map[string]bool{"millrace.yaml": true, "users.yaml": true, "emails/hubspot-400001.html": true}
+	there := map[string]bool{"millrace.yaml": true, "users.yaml": true, "emails/hubspot-400001.html": true, "objects/contact.yaml": true}
 	result, err := importer.Import(map[string][]byte{"kinds.json": content}, importer.Options{Exists: func(path string) bool { return there[path] }})
 	require.NoError(t, err)
-	require.Equal(t, []string{"emails/hubspot-400002.md", "objects/contact.yaml", "workflows/every-kind-gru-e-more-501.yaml"}, result.Report.Files)
+	require.Equal(t, []string{"emails/hubspot-400002.md", "objects/contact-imported.yaml", "workflows/every-kind-gru-e-more-501.yaml"}, result.Report.Files)
 	require.Equal(t, []string{"millrace.yaml", "users.yaml"}, result.Report.Kept)
 	var placeholders []string
 	for _, one := range result.Report.Flows[0].Placeholders {
