@@ -23,7 +23,10 @@ var ErrInside = errors.New("is already in the workflow")
 // ErrNotInside means that the record has no open enrollment in the workflow.
 var ErrNotInside = errors.New("is not in the workflow")
 
-// Client starts enrollments, takes records out and delivers events.
+// answerTime is how long a worker may take to answer for an enrollment.
+const answerTime = 10 * time.Second
+
+// Client starts enrollments, takes records out, moves them as operators want, and delivers events.
 type Client struct {
 	Temporal client.Client
 	Store    *store.Store
@@ -100,6 +103,31 @@ func (c *Client) Unenroll(ctx context.Context, workflow string, record crm.Ref, 
 		return fmt.Errorf("taking %s out of %s: %w", record, workflow, err)
 	}
 	return nil
+}
+
+// Update asks the open enrollment of a record for what an operator wants, one of plan.UpdatePause and its like, and
+// returns when it has answered. Errors: ErrNotInside; the reason for which it refuses; nobody answers.
+func (c *Client) Update(ctx context.Context, workflow string, record crm.Ref, update string, arguments ...any) error {
+	limited, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	handle, err := c.Temporal.UpdateWorkflow(limited, client.UpdateWorkflowOptions{
+		WorkflowID: plan.WorkflowID(workflow, record.String()), UpdateName: update, Args: arguments, WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	if err == nil {
+		err = handle.Get(limited, nil)
+	}
+	var refused *temporal.ApplicationError
+	switch {
+	case err == nil:
+		return nil
+	case gone(err):
+		return fmt.Errorf("%s %w %s", record, ErrNotInside, workflow)
+	case errors.As(err, &refused):
+		return fmt.Errorf("%s in %s: %s", record, workflow, refused.Message())
+	case limited.Err() != nil && ctx.Err() == nil:
+		return fmt.Errorf("%s in %s did not answer within %s: is `millrace worker` running?", record, workflow, answerTime)
+	}
+	return fmt.Errorf("asking %s in %s for the update %s: %w", record, workflow, update, err)
 }
 
 // Delivered says what became of an event.

@@ -1,0 +1,74 @@
+package testsuite_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/millrace/millrace/internal/plan"
+	"github.com/stretchr/testify/require"
+)
+
+const longWait = `
+-- workflows/journey.yaml --
+workflow: journey
+object: contact
+actions:
+  - {id: wait, delay_set_amount: {for: 30d}}
+  - {id: mark, edit_record: {set: {city: Turin}}}
+  - id: answer
+    delay_until_event: {event: page_viewed}
+    then:
+      timeout: [{end: {}}]
+  - {id: last, delay_set_amount: {for: 30d}}
+`
+
+// TestOperatorsHoldMoveAndHurryRecords is an operator at the command line.
+func TestOperatorsHoldMoveAndHurryRecords(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, longWait)
+	s.work(t)
+	shell := s.shell(t, "")
+	for _, contact := range []string{"1", "2"} {
+		s.arrives(t, s.enroll(t, "journey", contact, nil), "wait")
+	}
+	require.Equal(t, "contact/1: paused\ncontact/2: paused\n", shell.ok(t, "pause", "journey", "contact/1", "contact/2"))
+	shell.whyWhen(t, "paused", "journey", "contact/1")
+	shell.ok(t, "skip-wait", "journey", "contact/1")
+	stdout, stderr, code := shell.run(t, "skip-wait", "journey", "contact/1", "contact/2", "-o", "json")
+	require.Equal(t, 1, code)
+	var lines []struct{ Record, Error string }
+	require.NoError(t, json.Unmarshal([]byte(stdout), &lines))
+	require.Equal(t, `contact/1 in journey: the enrollment does not wait: it is at "mark"`, lines[0].Error)
+	require.Empty(t, lines[1].Error, "the others go on")
+	require.Contains(t, stderr, "millrace: "+lines[0].Error)
+
+	shell.ok(t, "resume", "journey", "contact/1")
+	require.Equal(t, "answer", shell.whyWhen(t, "waiting", "journey", "contact/1").Node)
+	_, stderr, code = shell.run(t, "move", "journey", "contact/1", "--to", "lst")
+	require.Equal(t, 1, code)
+	require.Equal(t, "millrace: contact/1 in journey: there is no action \"lst\" in the revision that this enrollment follows: did you mean \"last\"?\n", stderr)
+	require.Equal(t, "contact/1: moved\n", shell.ok(t, "move", "journey", "contact/1", "--to", "last"))
+	require.Equal(t, "last", shell.whyWhen(t, "waiting", "journey", "contact/1").Node)
+	shell.ok(t, "skip-wait", "journey", "contact/1")
+	shell.whyWhen(t, plan.ExitCompleted, "journey", "contact/1")
+	_, stderr, code = shell.run(t, "pause", "journey", "contact/1")
+	require.Equal(t, 1, code)
+	require.Equal(t, "millrace: contact/1 is not in the workflow journey\n", stderr)
+}
+
+// TestAWorkflowThatIsOffMovesPeopleAndDoesNothing is HubSpot's switch.
+func TestAWorkflowThatIsOffMovesPeopleAndDoesNothing(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, longWait)
+	s.work(t)
+	shell := s.shell(t, "")
+	s.arrives(t, s.enroll(t, "journey", "1", nil), "wait")
+	shell.ok(t, "workflows", "off", "journey")
+	shell.ok(t, "skip-wait", "journey", "contact/1")
+	require.Equal(t, "answer", shell.whyWhen(t, "waiting", "journey", "contact/1").Node)
+	require.Contains(t, s.events(t, "journey", "contact/1"), "mark action_skipped")
+	record, err := s.Books.Get(t.Context(), ref("contact/1"))
+	require.NoError(t, err)
+	require.NotContains(t, record.Properties, "city")
+	require.Contains(t, shell.ok(t, "workflows"), "journey   off     1")
+}
