@@ -1,0 +1,80 @@
+package testsuite_test
+
+import (
+	"io/fs"
+	"path"
+	"testing"
+	"time"
+
+	"github.com/millrace/millrace/activities"
+	"github.com/millrace/millrace/examples"
+	"github.com/millrace/millrace/internal/definition"
+	"github.com/millrace/millrace/internal/publish"
+	"github.com/millrace/millrace/internal/store"
+	"github.com/millrace/millrace/testsuite"
+	"github.com/stretchr/testify/require"
+)
+
+// published is what an example publishes.
+func published(t *testing.T, name string) store.Publication {
+	t.Helper()
+	folder, err := fs.Sub(examples.Files, name)
+	require.NoError(t, err)
+	workspace, problems, err := definition.ReadWorkspace(folder, activities.Kinds())
+	require.NoError(t, err)
+	require.Empty(t, problems, "an example has nothing to complain of")
+	publication, problems, err := publish.Workspace(workspace, publish.Options{At: time.Now()})
+	require.NoError(t, err)
+	require.Empty(t, problems)
+	return publication
+}
+
+// TestExamplesDoWhatTheirScenariosSay walks the scenarios of every example.
+func TestExamplesDoWhatTheirScenariosSay(t *testing.T) {
+	t.Parallel()
+	workspaces, err := fs.ReadDir(examples.Files, ".")
+	require.NoError(t, err)
+	for _, workspace := range workspaces {
+		publication := published(t, workspace.Name())
+		files, err := fs.Glob(examples.Files, path.Join(workspace.Name(), "tests", "*.txtar"))
+		require.NoError(t, err)
+		require.NotEmpty(t, files, "%s has no scenario", workspace.Name())
+		for _, file := range files {
+			content, err := fs.ReadFile(examples.Files, file)
+			require.NoError(t, err)
+			scenario, problems := testsuite.ReadScenario(file, content)
+			require.Empty(t, problems)
+			difference, err := scenario.Run(t.Context(), publication)
+			require.NoError(t, err)
+			require.Empty(t, difference, file)
+		}
+	}
+}
+
+func TestScenarioTellsWhatIsDifferent(t *testing.T) {
+	t.Parallel()
+	scenario, problems := testsuite.ReadScenario("late.txtar", []byte(`workflow: trial-nurture
+start: 2027-03-01T09:00:00Z
+-- record.json --
+{"object": "contact", "id": "1", "properties": {"email": "ada@example.com"}}
+-- exit --
+goal_met
+`))
+	require.Empty(t, problems)
+	difference, err := scenario.Run(t.Context(), published(t, "trial-nurture"))
+	require.NoError(t, err)
+	require.Equal(t, "exit, wanted:\n  goal_met\nshown:\n  completed\n", difference)
+	require.Contains(t, string(scenario.Content()), "-- exit --\ncompleted\n")
+}
+
+func TestScenarioWithAWrongHeadOrPartIsADiagnostic(t *testing.T) {
+	t.Parallel()
+	_, problems := testsuite.ReadScenario("wrong.txtar", []byte("workflow: w\nstrat: 2027-03-01T09:00:00Z\n-- timelime --\n"))
+	var codes []string
+	for _, problem := range problems {
+		codes = append(codes, problem.Code+" "+problem.Hint)
+	}
+	require.Len(t, codes, 3)
+	require.Contains(t, codes[0]+codes[1], `unknown-key did you mean "start"?`)
+	require.Contains(t, codes[2], "unknown-part")
+}
