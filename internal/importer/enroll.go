@@ -199,11 +199,7 @@ func (w *workflow) event(raw json.RawMessage) (eventSpec, error) {
 	if err != nil {
 		return eventSpec{}, err
 	}
-	name := eventName(branch.EventTypeID)
-	if _, known := events[string(branch.EventTypeID)]; !known {
-		w.need("event", string(branch.EventTypeID), name)
-	}
-	return eventSpec{name, where(tests)}, nil
+	return eventSpec{w.eventOf(branch.EventTypeID), where(tests)}, nil
 }
 
 // occasion translates a branch that tests the name and the new value of a property that changes, or any

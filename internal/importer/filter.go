@@ -79,8 +79,11 @@ func (w *workflow) branch(branch branchDocument, about subject, depth int) (*yam
 	case "UNIFIED_EVENTS":
 		within = subject{event: true}
 	case "ASSOCIATION":
-		name, _ := w.objectOf(branch.ObjectTypeID)
-		within = subject{object: name}
+		object, err := w.associatedObject(branch.ObjectTypeID, branch.AssociationTypeID)
+		if err != nil {
+			return nil, err
+		}
+		within = subject{object: object}
 	}
 	tests, err := w.tests(branch, within, depth)
 	if err != nil {
@@ -88,7 +91,7 @@ func (w *workflow) branch(branch branchDocument, about subject, depth int) (*yam
 	}
 	switch kind {
 	case "UNIFIED_EVENTS":
-		return w.eventTest(eventName(branch.EventTypeID), tests, branch)
+		return w.eventTest(tests, branch)
 	case "ASSOCIATION":
 		return w.associationTest(within.object, tests, branch)
 	}
@@ -141,15 +144,18 @@ func (f filterDocument) asBranch() branchDocument {
 }
 
 // eventTest asks for events of the past.
-func (w *workflow) eventTest(event string, tests []*yaml.Node, branch branchDocument) (*yaml.Node, error) {
+func (w *workflow) eventTest(tests []*yaml.Node, branch branchDocument) (*yaml.Node, error) {
 	if branch.EventTypeID == eventPropertyChanged || branch.EventTypeID == eventObjectCreated {
 		return nil, errors.New("changes and creation of the record are not among the events here")
+	}
+	if branch.EventTypeID == "" {
+		return nil, errors.New("it names no event")
 	}
 	within, atLeast, err := refine(branch.Pruning, branch.Coalescing)
 	if err != nil {
 		return nil, err
 	}
-	test := mapping(entry{"event", str(event)}, entry{"where", where(tests)}, entry{"within", within}, entry{"at_least", atLeast})
+	test := mapping(entry{"event", str(w.eventOf(branch.EventTypeID))}, entry{"where", where(tests)}, entry{"within", within}, entry{"at_least", atLeast})
 	return signed(test, branch.Operator, "HAS_COMPLETED", "HAS_NOT_COMPLETED")
 }
 
@@ -170,6 +176,19 @@ func signed(test *yaml.Node, operator, yes, no text) (*yaml.Node, error) {
 		return not(test), nil
 	}
 	return nil, fmt.Errorf("the operator %s has no spelling", quote(string(operator)))
+}
+
+// associatedObject returns the type of associated records, which the type of the association may tell.
+func (w *workflow) associatedObject(objectTypeID, associationTypeID text) (string, error) {
+	if known, isKnown := associationTypes[string(associationTypeID)]; isKnown && objectTypeID == "" {
+		w.space.declare(known.object)
+		return known.object, nil
+	}
+	if objectTypeID == "" {
+		return "", fmt.Errorf("the association type %s is not known", quote(string(associationTypeID)))
+	}
+	name, _ := w.objectOf(objectTypeID)
+	return name, nil
 }
 
 // associationTest asks for associated records.
@@ -350,14 +369,12 @@ func (w *workflow) subscriptionTest(filter filterDocument, _ subject) (*yaml.Nod
 }
 
 func (w *workflow) associatedListTest(filter filterDocument, _ subject) (*yaml.Node, error) {
-	object, found := "", filter.ToObjectTypeID != ""
-	if found {
-		object, _ = w.objectOf(filter.ToObjectTypeID)
-	} else if known, ok := associationTypes[string(filter.AssociationTypeID)]; ok {
-		object, found = known.object, true
+	object, err := w.associatedObject(filter.ToObjectTypeID, filter.AssociationTypeID)
+	if err != nil {
+		return nil, err
 	}
-	if !found || filter.ListID == "" || filter.Coalescing != nil {
-		return nil, fmt.Errorf("an association of type %s to a list has no spelling", quote(string(filter.AssociationTypeID)))
+	if filter.ListID == "" || filter.Coalescing != nil {
+		return nil, errors.New("this membership of associated records in a list has no spelling")
 	}
 	label := w.label(filter.AssociationTypeID, filter.AssociationCategory)
 	inner := mapping(entry{"list", str(w.list(filter.ListID, object))})

@@ -106,13 +106,6 @@ const (
 // eventProperties are our names of properties of events.
 var eventProperties = map[string]string{"hs_form_id": "form_id"}
 
-func eventName(typeID text) string {
-	if name, known := events[string(typeID)]; known {
-		return name
-	}
-	return "event_" + underscored(string(typeID))
-}
-
 // slug turns text into lower-case letters, digits and hyphens, at most length of them.
 func slug(text string, length int) string {
 	var out strings.Builder

@@ -181,6 +181,10 @@ func TestOtherFilters(t *testing.T) {
 		{`{"eventTypeId": "4-655002", "operator": "HAS_COMPLETED"}`, `no spelling: changes and creation of the record are not among the events here`},
 		{`{"filterBranchType": "ASSOCIATION", "objectTypeId": "0-2", "operator": "IN_LIST", "associationTypeId": 279, "associationCategory": "HUBSPOT_DEFINED", "filters": [{"filterType": "PROPERTY", "property": "numberofemployees", "operation": {"operationType": "NUMBER", "operator": "IS_GREATER_THAN", "value": 10}}]}`, `{associated: company, where: {property: employees, gt: 10}}`},
 		{`{"filterBranchType": "ASSOCIATION", "objectTypeId": "2-77", "operator": "NOT_IN_LIST", "associationTypeId": 35, "associationCategory": "USER_DEFINED", "filters": []}`, `{not: {associated: object_2_77, label: association-35}}`},
+		{`{"filterBranchType": "ASSOCIATION", "operator": "IN_LIST", "associationTypeId": 3}`, `{associated: contact}`},
+		{`{"filterBranchType": "ASSOCIATION", "operator": "IN_LIST", "associationTypeId": 999}`, `no spelling: the association type "999" is not known`},
+		{`{"filterBranchType": "UNIFIED_EVENTS", "operator": "HAS_COMPLETED"}`, `no spelling: it names no event`},
+		{`{"filters": [{"filterType": "ASSOCIATION", "associationTypeId": 4, "operator": "IN_LIST"}]}`, `no spelling: this membership of associated records in a list has no spelling`},
 		{`{"filters": [{"filterType": "ASSOCIATION", "associationTypeId": 4, "associationCategory": "HUBSPOT_DEFINED", "listId": "5", "operator": "IN_LIST"}]}`, `{associated: deal, where: {list: hubspot-5}}`},
 	} {
 		t.Run(test.filter, func(t *testing.T) {

@@ -304,6 +304,16 @@ func (w *workflow) need(kind, id, as string) {
 	w.needs.add(Need{Kind: kind, ID: id, As: as})
 }
 
+// eventOf returns our name of an event type. One without keeps its id, and needs a mapping.
+func (w *workflow) eventOf(typeID text) string {
+	if name, known := events[string(typeID)]; known {
+		return name
+	}
+	name := "event_" + underscored(string(typeID))
+	w.need("event", string(typeID), name)
+	return name
+}
+
 // list returns our name of a list.
 func (w *workflow) list(id text, object string) string {
 	name := "hubspot-" + slug(string(id), 60)
@@ -361,9 +371,9 @@ func (w *workflow) property(about subject, name string, told shape) (string, err
 	if about.event {
 		return ours, nil
 	}
-	w.space.use(about.object, ours, told)
-	if ours != name {
-		w.space.rename(about.object, name, ours)
+	if other := w.space.taken(about.object, name, ours); other != "" {
+		return "", fmt.Errorf("the properties %s and %s would both be %s here", other, name, ours)
 	}
+	w.space.use(about.object, ours, told)
 	return ours, nil
 }

@@ -20,6 +20,7 @@ type workspace struct {
 	users  map[string]bool
 	teams  map[string]bool
 
+	theirs  map[[2]string]string // HubSpot's names by object and ours
 	renamed set[Renamed]
 	kept    []string
 }
@@ -41,6 +42,7 @@ func newWorkspace(exists func(string) bool) *workspace {
 	return &workspace{
 		exists: exists, flows: map[string]string{}, shapes: map[string]map[string]*usage{},
 		emails: map[string]emailStub{}, lists: map[string]listStub{}, users: map[string]bool{}, teams: map[string]bool{},
+		theirs: map[[2]string]string{},
 	}
 }
 
@@ -63,9 +65,18 @@ func (s *workspace) use(object, name string, told shape) {
 	}
 }
 
-// rename notes that a property has another name here.
-func (s *workspace) rename(object, theirs, ours string) {
-	s.renamed.add(Renamed{Object: object, HubSpot: theirs, Name: ours})
+// taken notes under which name HubSpot has a property, and returns another one of its properties that
+// has our name already. Several that we know to be one are not others.
+func (s *workspace) taken(object, theirs, ours string) (other string) {
+	key := [2]string{object, ours}
+	if earlier, named := s.theirs[key]; named && earlier != theirs && (earlier == ours || theirs == ours) {
+		return earlier
+	}
+	s.theirs[key] = theirs
+	if theirs != ours {
+		s.renamed.add(Renamed{Object: object, HubSpot: theirs, Name: ours})
+	}
+	return ""
 }
 
 // declare notes that an object is used.

@@ -67,6 +67,17 @@ properties:
 	}, result.Report.Renamed)
 }
 
+func TestTwoPropertiesDoNotBecomeOne(t *testing.T) {
+	t.Parallel()
+	edit := func(id, property, next string) string {
+		return `{"actionId": "` + id + `", "type": "SINGLE_CONNECTION", "actionTypeId": "0-5", "fields": {"property_name": "` + property + `", "value": {"staticValue": "x"}}, "connection": {"nextActionId": "` + next + `"}}`
+	}
+	result, _ := importOne(t, contactFlow("", edit("1", "jobtitle", "2")+","+edit("2", "job_title", "3")+","+edit("3", "jobtitle", "")))
+	flow := result.Report.Flows[0]
+	require.Len(t, flow.Mapped, 2)
+	require.Equal(t, "the properties jobtitle and job_title would both be job_title here", flow.Placeholders[0].Reason)
+}
+
 // Flows of one import know each other, in whichever file they are.
 func TestFlowsReferToEachOther(t *testing.T) {
 	t.Parallel()
