@@ -167,7 +167,7 @@ func TestWorkerKilledAgainAndAgainLosesNothing(t *testing.T) {
 		for mail := 1; mail <= 3; mail++ {
 			sent := strings.Contains(journal, fmt.Sprintf("mail-%d action_succeeded next", mail))
 			unknown := strings.Contains(journal, fmt.Sprintf("mail-%d action_unknown failed", mail))
-			require.True(t, sent != unknown, "each mail is sent or unknown:\n%s", journal)
+			require.NotEqual(t, sent, unknown, "each mail is sent or unknown:\n%s", journal)
 		}
 	}
 	seen := map[string]bool{}

@@ -298,4 +298,3 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 		require.NotEmpty(t, recorded, "version %d of the interpreter has no recorded history", version)
 	}
 }
-

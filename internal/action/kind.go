@@ -33,13 +33,13 @@ const (
 type Effect int
 
 const (
-	// Reads: no effect. No ledger row.
+	// Reads has no effect, and so no ledger row.
 	Reads Effect = iota
-	// Edits our own store: guard, ledger, Run and journal are one transaction.
+	// Edits changes our own store: guard, ledger, Run and journal are one transaction.
 	Edits
-	// Requests something outside that takes an idempotency key: a cut call is made again under the same key.
+	// Requests calls something outside that takes an idempotency key: a cut call is made again under the same key.
 	Requests
-	// Messages people: a cut send is unknown and not repeated. Run sends through Env.Once.
+	// Messages writes to people: a cut send is unknown and not repeated. Run sends through Env.Once.
 	Messages
 )
 

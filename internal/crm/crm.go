@@ -51,7 +51,7 @@ type Record struct {
 	Version    int // grows with every change
 }
 
-// Version of a property's value, newest first in Records.History.
+// PropertyVersion is one value that a property had, newest first in Records.History.
 type PropertyVersion struct {
 	Value  string // "" = cleared
 	At     time.Time

@@ -22,7 +22,7 @@ type Name[K nameKind] struct {
 	pos  schema.Pos
 }
 
-// Names that configs refer to.
+// PropertyName and the others below are the names that configs refer to.
 type (
 	PropertyName     = Name[propertyKind]     // a property of the record that the config is about
 	ObjectName       = Name[objectKind]       // a record type

@@ -91,7 +91,7 @@ func (d Diagnostics) Print(w io.Writer, sources map[string][]byte, color bool) {
 			fmt.Fprintf(&out, "    %s %s\n", paint("36", "hint:"), printable(one.Hint))
 		}
 	}
-	io.WriteString(w, out.String())
+	_, _ = io.WriteString(w, out.String()) // a terminal that is gone needs no diagnostics
 }
 
 // PrintGitHub writes the problems as annotations of a GitHub Actions run.

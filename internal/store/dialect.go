@@ -170,7 +170,7 @@ func explain(err error) error {
 	if !errors.As(err, &failed) {
 		return err
 	}
-	hint := ""
+	var hint string
 	switch failed.Code() & 0xff {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
 		hint = "another program holds the database: stop it or try again"
