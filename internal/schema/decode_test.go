@@ -63,7 +63,7 @@ type sample struct {
 	Any     any               `json:"any" doc:"Whatever."`
 	Small   int8              `json:"small" doc:"A small number."`
 	Ignored string            `json:"-"`
-	private string //nolint:unused // Decode has to leave it alone
+	private string            //nolint:unused // Decode has to leave it alone
 }
 
 func decodeSample(t *testing.T, source string) (sample, Diagnostics) {
