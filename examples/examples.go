@@ -1,9 +1,10 @@
-// Package examples carries workspaces to learn from. `millrace demo` runs one of them.
+// Package examples carries workspaces to learn from and to begin with: `millrace init` copies them, `millrace demo`
+// runs one.
 package examples
 
 import "embed"
 
 // Files are the workspaces, one folder each.
 //
-//go:embed all:trial-nurture
+//go:embed minimal trial-nurture
 var Files embed.FS
