@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	_ "github.com/millrace/millrace/internal/golden" // knows -update
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"

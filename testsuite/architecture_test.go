@@ -27,6 +27,7 @@ var layers = map[string]string{
 	"internal/plan":              "",
 	"internal/schema":            "",
 	"internal/devserver":         "",
+	"internal/golden":            "",
 	"internal/provider/smtptest": "",
 	"examples":                   "",
 	"internal/crm":               "internal/schema",

@@ -203,7 +203,7 @@ func (s *stage) history(t *testing.T, run client.WorkflowRun) *history.History {
 }
 
 // TestJourneysStayWithinTheirBudgets runs every journey on the real server, counts its history events, and with
-// -update records the history for the replay tests.
+// -record records the history for the replay tests.
 func TestJourneysStayWithinTheirBudgets(t *testing.T) {
 	t.Parallel()
 	most := budgets(t)
@@ -217,7 +217,7 @@ func TestJourneysStayWithinTheirBudgets(t *testing.T) {
 			recorded := s.history(t, run)
 			require.LessOrEqual(t, cost(recorded), most[name])
 			replay(t, recorded)
-			if *update {
+			if *record {
 				text, err := protojson.MarshalOptions{Multiline: true}.Marshal(recorded)
 				require.NoError(t, err)
 				require.NoError(t, os.WriteFile(filepath.Join("histories", fmt.Sprintf("v%d", workflows.Version), name+".json"), text, 0o644))

@@ -32,7 +32,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
-var update = flag.Bool("update", false, "write golden files and recorded histories anew")
+var record = flag.Bool("record", false, "record the histories of the present version of the interpreter anew")
 
 // patience is the longest that a test waits for something that happens in a moment.
 const patience = time.Minute

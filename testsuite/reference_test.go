@@ -11,6 +11,7 @@ import (
 	"github.com/millrace/millrace/activities"
 	"github.com/millrace/millrace/internal/action"
 	"github.com/millrace/millrace/internal/definition"
+	"github.com/millrace/millrace/internal/golden"
 	"github.com/millrace/millrace/internal/schema"
 	"github.com/stretchr/testify/require"
 )
@@ -25,14 +26,7 @@ func TestReferenceIsFresh(t *testing.T) {
 		"actions.md":             actionReference(t, activities.Kinds()),
 		"definition.schema.json": string(described) + "\n",
 	} {
-		file := filepath.Join("..", "docs", "reference", name)
-		if *update {
-			require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
-			require.NoError(t, os.WriteFile(file, []byte(content), 0o644))
-		}
-		written, err := os.ReadFile(file)
-		require.NoError(t, err)
-		require.Equal(t, content, string(written), "%s is stale: go test ./testsuite -run TestReference -update", file)
+		golden.Equal(t, filepath.Join("..", "docs", "reference", name), content)
 	}
 }
 
@@ -41,7 +35,7 @@ func actionReference(t *testing.T, kinds []action.Kind) string {
 	var out strings.Builder
 	out.WriteString(`# Actions
 
-Written by ` + "`go test ./testsuite -run TestReference -update`" + ` from the kinds themselves; do not edit.
+Written by ` + "`go test ./... -update`" + ` from the kinds themselves; do not edit.
 
 Every action has an ` + "`id`" + `, one kind with its config, and ports: the ways on. A port that ` + "`then`" + ` does not draw leads to the
 next action, ` + "`failed`" + ` too.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	_ "github.com/millrace/millrace/internal/golden" // knows -update
 	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/workflows"
 	"github.com/stretchr/testify/require"

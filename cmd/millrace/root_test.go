@@ -15,6 +15,7 @@ import (
 
 	"github.com/millrace/millrace/activities"
 	"github.com/millrace/millrace/examples"
+	_ "github.com/millrace/millrace/internal/golden" // knows -update
 	"github.com/millrace/millrace/internal/store"
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"

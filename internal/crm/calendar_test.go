@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	_ "github.com/millrace/millrace/internal/golden" // knows -update
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/internal/crm"

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/golden"
 	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/internal/schema"
 	"github.com/stretchr/testify/require"
@@ -93,7 +94,7 @@ func TestJSONSchemaDescribesDefinitions(t *testing.T) {
 	t.Parallel()
 	text, err := json.MarshalIndent(JSONSchema(testKinds()), "", "  ")
 	require.NoError(t, err)
-	golden(t, "testdata/schema.json", string(text)+"\n")
+	golden.Equal(t, "testdata/schema.json", string(text)+"\n")
 }
 
 func FuzzRead(f *testing.F) {

@@ -3,28 +3,15 @@ package definition
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/millrace/millrace/internal/golden"
 	"github.com/millrace/millrace/internal/schema"
 	"github.com/stretchr/testify/require"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-// golden compares a text with a file.
-func golden(t *testing.T, path, got string) {
-	t.Helper()
-	if *update {
-		require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
-	}
-	want, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.Equal(t, string(want), got, path)
-}
 
 func testWorkspace(t *testing.T) *Workspace {
 	t.Helper()
@@ -70,7 +57,7 @@ func TestBadDefinitions(t *testing.T) {
 			}
 			var out strings.Builder
 			problems.Print(&out, sources, false)
-			golden(t, strings.TrimSuffix(path, ".yaml")+".txt", out.String())
+			golden.Equal(t, strings.TrimSuffix(path, ".yaml")+".txt", out.String())
 		})
 	}
 }
@@ -90,7 +77,7 @@ func TestGoodDefinitions(t *testing.T) {
 			require.Empty(t, problems)
 			text, err := json.MarshalIndent(compiled, "", "  ")
 			require.NoError(t, err)
-			golden(t, strings.TrimSuffix(path, ".yaml")+".json", string(text)+"\n")
+			golden.Equal(t, strings.TrimSuffix(path, ".yaml")+".json", string(text)+"\n")
 		})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/millrace/millrace/internal/golden"
 	"github.com/stretchr/testify/require"
 )
 
@@ -48,7 +49,7 @@ func TestBadWorkspace(t *testing.T) {
 	require.NoError(t, err)
 	var out strings.Builder
 	problems.Print(&out, workspace.Assets, false)
-	golden(t, "testdata/badworkspace.txt", out.String())
+	golden.Equal(t, "testdata/badworkspace.txt", out.String())
 }
 
 func TestWorkspaceNeedsItsFile(t *testing.T) {

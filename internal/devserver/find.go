@@ -118,7 +118,7 @@ func build(ctx context.Context, source string, progress io.Writer) (Binary, erro
 	fmt.Fprintln(progress, "building the embedded Temporal server; this happens once and takes about four minutes …")
 	started := time.Now()
 	unfinished := binary.Path + ".new"
-	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "disable_grpc_modules", "-ldflags", "-s -w", "-o", unfinished, ".")
+	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags", "disable_grpc_modules", "-ldflags", "-s -w", "-o", unfinished, ".")
 	command.Dir = source
 	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off")
 	if output, err := command.CombinedOutput(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	_ "github.com/millrace/millrace/internal/golden" // knows -update
 	"github.com/stretchr/testify/require"
 )
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/enroll"
+	_ "github.com/millrace/millrace/internal/golden" // knows -update
 	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/internal/store"
 	"github.com/millrace/millrace/workflows"

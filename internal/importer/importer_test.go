@@ -2,7 +2,6 @@ package importer_test
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -14,11 +13,10 @@ import (
 
 	"github.com/millrace/millrace/activities"
 	"github.com/millrace/millrace/internal/definition"
+	"github.com/millrace/millrace/internal/golden"
 	"github.com/millrace/millrace/internal/importer"
 	"github.com/stretchr/testify/require"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // The golden file of testdata/X.json is X.txt: the report and every file of the workspace.
 func TestImportedWorkspaces(t *testing.T) {
@@ -30,14 +28,7 @@ func TestImportedWorkspaces(t *testing.T) {
 		t.Run(strings.TrimSuffix(filepath.Base(input), ".json"), func(t *testing.T) {
 			t.Parallel()
 			result := importFile(t, input)
-			golden := strings.TrimSuffix(input, ".json") + ".txt"
-			got := show(t, result)
-			if *update {
-				require.NoError(t, os.WriteFile(golden, got, 0o644))
-			}
-			want, err := os.ReadFile(golden)
-			require.NoError(t, err)
-			require.Equal(t, string(want), string(got), "run the test with -update, and read what changed")
+			golden.Equal(t, strings.TrimSuffix(input, ".json")+".txt", string(show(t, result)))
 			require.Empty(t, problems(t, result))
 		})
 	}

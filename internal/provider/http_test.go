@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	_ "github.com/millrace/millrace/internal/golden" // knows -update
 	"github.com/stretchr/testify/require"
 )
 

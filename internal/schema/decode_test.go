@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/millrace/millrace/internal/golden"
 	"github.com/stretchr/testify/require"
 )
 
@@ -263,8 +264,8 @@ func TestMarkdownAndJSONSchemaDescribeTheTags(t *testing.T) {
 	t.Parallel()
 	schema, err := json.MarshalIndent(JSONSchema(reflect.TypeFor[sample]()), "", "  ")
 	require.NoError(t, err)
-	golden(t, "testdata/sample.md", Markdown(reflect.TypeFor[sample]()))
-	golden(t, "testdata/sample.json", string(schema)+"\n")
+	golden.Equal(t, "testdata/sample.md", Markdown(reflect.TypeFor[sample]()))
+	golden.Equal(t, "testdata/sample.json", string(schema)+"\n")
 }
 
 func FuzzDecode(f *testing.F) {

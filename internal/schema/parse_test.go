@@ -2,16 +2,14 @@ package schema
 
 import (
 	"encoding/json"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/millrace/millrace/internal/golden"
 	"github.com/stretchr/testify/require"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestParseReadsScalarsAsWritten(t *testing.T) {
 	t.Parallel()
@@ -201,18 +199,8 @@ func TestBadSources(t *testing.T) {
 		require.True(t, problems.HasErrors(), file)
 		var out strings.Builder
 		problems.Print(&out, map[string][]byte{file: source}, false)
-		golden(t, strings.TrimSuffix(path, filepath.Ext(path))+".txt", out.String())
+		golden.Equal(t, strings.TrimSuffix(path, filepath.Ext(path))+".txt", out.String())
 	}
-}
-
-func golden(t *testing.T, path, got string) {
-	t.Helper()
-	if *update {
-		require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
-	}
-	want, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.Equal(t, string(want), got, path)
 }
 
 // short is place and code of each problem.
