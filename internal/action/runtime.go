@@ -115,7 +115,6 @@ func attend(ctx context.Context) (context.Context, func()) {
 			}
 		}
 	}()
-	activity.RecordHeartbeat(ctx)
 	return running, func() { ticker.Stop(); cancel() }
 }
 
