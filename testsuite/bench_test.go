@@ -76,7 +76,8 @@ func BenchmarkFiveWebhooks(b *testing.B) {
 	url := receiver(b)
 	s := newStage(b, fiveWebhooks(url))
 	s.work(b)
-	other := worker.New(s.Client, "by-hand", worker.Options{})
+	pollers := worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}) // as ours
+	other := worker.New(s.Client, "by-hand", worker.Options{WorkflowTaskPollerBehavior: pollers, ActivityTaskPollerBehavior: pollers})
 	other.RegisterWorkflow(byHand)
 	other.RegisterActivityWithOptions(post, activity.RegisterOptions{Name: "post"})
 	require.NoError(b, other.Start())
