@@ -101,11 +101,17 @@ type Records interface {
 	// Update changes properties; an empty value clears. at is the business time, source goes into the
 	// history of each property. Writing an equal value leaves no history. Errors: ErrNotFound, ErrDeleted, ErrInvalid.
 	Update(ctx context.Context, ref Ref, values map[string]string, at time.Time, source string) error
+	// Create adds a record; without an id it takes the object's next number. Errors: ErrInvalid.
+	Create(ctx context.Context, ref Ref, values map[string]string, at time.Time, source string) (Record, error)
+	// Associate links two records in both directions and adds label to the link when it is not empty; primary makes
+	// `to` the primary record of its type for `from`. Errors: ErrNotFound, ErrDeleted, ErrInvalid.
+	Associate(ctx context.Context, from, to Ref, label string, primary bool, at time.Time) error
 	// Increment adds by to a number property atomically; a missing value counts as 0. It returns the new value.
 	Increment(ctx context.Context, ref Ref, property string, by Number, at time.Time, source string) (Number, error)
 	// History returns the versions of a property, newest first.
 	History(ctx context.Context, ref Ref, property string) ([]PropertyVersion, error)
-	// Events returns the events of a record of one type with since ≤ At ≤ until, oldest first.
+	// Events returns the events of a record of one type with since ≤ At ≤ until, oldest first. Changes of properties
+	// are events too: property_changed, or property_changed:NAME of one, with name and value.
 	Events(ctx context.Context, ref Ref, eventType string, since, until time.Time) ([]Event, error)
 	// InList tells whether a record is on a static list.
 	InList(ctx context.Context, ref Ref, list string) (bool, error)

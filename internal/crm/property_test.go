@@ -107,7 +107,7 @@ func TestInfer(t *testing.T) {
 func TestCatalogKnowsBuiltinAndDeclaredObjects(t *testing.T) {
 	t.Parallel()
 	catalog := crm.Builtin()
-	require.Len(t, catalog.Objects(), 16)
+	require.Len(t, catalog.Objects(), 17)
 	email, declared := catalog.Property("contact", "email")
 	require.True(t, declared)
 	require.Equal(t, crm.TypeString, email.Type)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/millrace/millrace/internal/crm"
@@ -28,6 +29,9 @@ func (tx *Tx) AddEvent(ctx context.Context, event plan.Event) (_ plan.Event, add
 	rows, err := tx.exec(ctx, `INSERT INTO events (record, event_id, type, at, source, properties) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (record, event_id) DO NOTHING`,
 		event.Record, event.ID, event.Type, instant{event.At}, event.Source, properties)
+	if rows > 0 {
+		tx.occurred.add(event.Record, event.Type)
+	}
 	return event, rows > 0, err
 }
 
@@ -44,9 +48,13 @@ func checkEvent(event plan.Event) error {
 	return checkNames(event.ID, event.Record, event.Type, event.Source)
 }
 
-// Events returns the events of a record of one type with since ≤ At ≤ until, oldest first.
+// Events returns the events of a record of one type with since ≤ At ≤ until, oldest first. Changes of properties
+// (plan.EventChanged, plan.ChangeOf) are among them, with the property's name and its new value.
 func (r reader) Events(ctx context.Context, ref crm.Ref, eventType string, since, until time.Time) (events []crm.Event, err error) {
 	defer wrap(&err, "reading events %s of %s", eventType, ref)
+	if kind, _, _ := strings.Cut(eventType, ":"); kind == plan.EventChanged {
+		return r.changes(ctx, ref, eventType, since, until)
+	}
 	return collect(ctx, r.source, scanEvent, `SELECT record, event_id, type, at, source, properties FROM events
 		WHERE record = $1 AND type = $2 AND at >= $3 AND at <= $4 ORDER BY at, seq`,
 		ref.String(), eventType, since.UnixMicro(), until.UnixMicro())

@@ -280,7 +280,10 @@ func (tx *Tx) change(ctx context.Context, record *crm.Record, changes map[string
 	}
 	record.Updated = stored(at)
 	record.Version++
-	return tx.remember(ctx, record.Ref, changes, at, source)
+	if err := tx.remember(ctx, record.Ref, changes, at, source); err != nil {
+		return err
+	}
+	return tx.changed(ctx, *record, changes, at)
 }
 
 // remember adds changes to the history of their properties.

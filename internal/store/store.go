@@ -101,7 +101,8 @@ func (s *Store) Health(ctx context.Context) (health Health, err error) {
 // Tx is a write transaction.
 type Tx struct {
 	reader
-	session *session
+	session  *session
+	occurred occurrences
 }
 
 // Tx runs do in a write transaction, which is committed when do returns nil and rolled back when it fails
