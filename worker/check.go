@@ -36,6 +36,11 @@ func Check(ctx context.Context, temporal client.Client, namespace string, books 
 	if health.Pending() {
 		return fmt.Errorf("the database is at migration %d, this program needs %d: start it once with write access", health.Migration, health.Latest)
 	}
+	return CheckNamespace(ctx, temporal, namespace)
+}
+
+// CheckNamespace tells whether a namespace is there and knows our search attributes.
+func CheckNamespace(ctx context.Context, temporal client.Client, namespace string) error {
 	missing, err := Missing(ctx, temporal, namespace)
 	if err != nil {
 		return err

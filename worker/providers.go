@@ -45,19 +45,26 @@ func build(account Account, books *store.Store) (action.Providers, error) {
 		return action.Providers{}, err
 	}
 	ways := action.Providers{Mail: Outbox(books), HTTP: http, Secret: secrets.Resolve}
-	server := account.Providers.SMTP
-	if server == nil {
-		return ways, nil
+	switch server, named, err := MailServer(account, secrets); {
+	case err != nil:
+		ways.Mail = noMail{err}
+	case named:
+		ways.Mail = provider.NewSMTP(server)
 	}
-	settings := provider.SMTP{Host: server.Host, Port: server.Port, Username: server.Username, TLS: server.TLS}
-	if server.Password != "" {
-		if settings.Password, err = secrets.Resolve(server.Password); err != nil {
-			ways.Mail = noMail{err}
-			return ways, nil
-		}
-	}
-	ways.Mail = provider.NewSMTP(settings)
 	return ways, nil
+}
+
+// MailServer is the mail server that an account names, if it names one. The error is about its password.
+func MailServer(account Account, secrets provider.Secrets) (server provider.SMTP, named bool, err error) {
+	settings := account.Providers.SMTP
+	if settings == nil {
+		return provider.SMTP{}, false, nil
+	}
+	server = provider.SMTP{Host: settings.Host, Port: settings.Port, Username: settings.Username, TLS: settings.TLS}
+	if settings.Password != "" {
+		server.Password, err = secrets.Resolve(settings.Password)
+	}
+	return server, true, err
 }
 
 // noMail keeps mail waiting for its operator; everything else goes on.

@@ -35,12 +35,17 @@ type SMTP struct {
 }
 
 // NewSMTP returns Mail that hands every message to one mail server, over a connection of its own.
-func NewSMTP(settings SMTP) Mail {
+func NewSMTP(settings SMTP) Mail { return newSMTP(settings) }
+
+func newSMTP(settings SMTP) *smtpMail {
 	return &smtpMail{
 		SMTP: settings, tls: &tls.Config{ServerName: settings.Host, MinVersion: tls.VersionTLS12},
 		connect: 10 * time.Second, whole: 25 * time.Second,
 	}
 }
+
+// Reach connects to the mail server, secures the line and signs in. It sends nothing.
+func (s SMTP) Reach(ctx context.Context) error { return newSMTP(s).talk(ctx, (*smtp.Client).Quit) }
 
 type smtpMail struct {
 	SMTP
@@ -49,50 +54,30 @@ type smtpMail struct {
 	whole   time.Duration // for everything, from the connection to the last reply
 }
 
-// Send speaks the protocol command by command, because what an error means depends on how far the
-// conversation came. Until the server has asked for the content nothing can have left; after that
-// only its reply tells what became of the message.
+// Send hands a message to the mail server.
 func (s *smtpMail) Send(ctx context.Context, email Email) error {
-	ctx, cancel := context.WithTimeout(ctx, s.whole)
-	defer cancel()
 	message, err := compose(email)
 	if err != nil {
 		return &Refused{Reason: "invalid-mail", Err: err}
 	}
+	return s.talk(ctx, message.send)
+}
+
+// talk has a conversation with the mail server, which begins signed in.
+func (s *smtpMail) talk(ctx context.Context, say func(*smtp.Client) error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.whole)
+	defer cancel()
 	conn, err := s.dial(ctx)
 	if err != nil {
 		return lineDown("connect to the mail server", "unreachable", err)
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })() // so that no read outlives ctx
-
 	client, err := s.begin(conn)
 	if err != nil {
 		return err
 	}
-	if err := client.Mail("<" + message.from + ">"); err != nil {
-		return message.refused("sender", err)
-	}
-	if err := client.Rcpt("<" + message.to + ">"); err != nil {
-		return message.refused("recipient", err)
-	}
-	body, err := client.Data()
-	if err != nil {
-		return message.refused("message", err)
-	}
-	if _, err := body.Write(message.content); err != nil {
-		return fmt.Errorf("cut in the middle of the message: %w", err)
-	}
-	if err := body.Close(); err != nil {
-		if reply := new(textproto.Error); errors.As(err, &reply) && reply.Code >= 400 {
-			return message.refused("message", err)
-		}
-		return fmt.Errorf("no reply after the message: %w", err)
-	}
-	// The message is theirs. Leaving politely may take a moment, but its outcome means nothing.
-	_ = client.UpdateDeadline(time.Second)
-	_ = client.Quit()
-	return nil
+	return say(client)
 }
 
 func (s *smtpMail) dial(ctx context.Context) (net.Conn, error) {
@@ -183,6 +168,35 @@ func lineReason(otherwise string, err error) string {
 type message struct {
 	from, to string // addresses without names
 	content  []byte
+}
+
+// send speaks the protocol command by command, because what an error means depends on how far the
+// conversation came. Until the server has asked for the content nothing can have left; after that
+// only its reply tells what became of the message.
+func (m message) send(client *smtp.Client) error {
+	if err := client.Mail("<" + m.from + ">"); err != nil {
+		return m.refused("sender", err)
+	}
+	if err := client.Rcpt("<" + m.to + ">"); err != nil {
+		return m.refused("recipient", err)
+	}
+	body, err := client.Data()
+	if err != nil {
+		return m.refused("message", err)
+	}
+	if _, err := body.Write(m.content); err != nil {
+		return fmt.Errorf("cut in the middle of the message: %w", err)
+	}
+	if err := body.Close(); err != nil {
+		if reply := new(textproto.Error); errors.As(err, &reply) && reply.Code >= 400 {
+			return m.refused("message", err)
+		}
+		return fmt.Errorf("no reply after the message: %w", err)
+	}
+	// The message is theirs. Leaving politely may take a moment, but its outcome means nothing.
+	_ = client.UpdateDeadline(time.Second)
+	_ = client.Quit()
+	return nil
 }
 
 // refused is a refusal of this message. The recipient's address is taken out of what the server says:

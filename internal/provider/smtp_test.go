@@ -24,7 +24,7 @@ func mailTo(server *smtptest.Server, change func(*SMTP)) *smtpMail {
 	if change != nil {
 		change(&settings)
 	}
-	client := NewSMTP(settings).(*smtpMail)
+	client := newSMTP(settings)
 	client.connect, client.whole = 5*time.Second, 5*time.Second
 	return client
 }
@@ -60,6 +60,20 @@ func TestMailArrivesAsWritten(t *testing.T) {
 	require.Equal(t, "<help@example.org>", got.Header.Get("Reply-To"))
 	require.Regexp(t, `^<[0-9a-f]{32}@example\.org>$`, got.Header.Get("Message-ID"))
 	require.Equal(t, got.Header.Get("Message-ID"), messages[1].Header.Get("Message-ID"), "one key, one Message-ID")
+}
+
+func TestMailServerIsReachedWithoutAMessage(t *testing.T) {
+	t.Parallel()
+	server := smtptest.Start(t, smtptest.Options{Username: "crm", Password: "pass word"})
+	settings := SMTP{Host: server.Host, Port: server.Port, TLS: "none", Username: "crm", Password: "pass word"}
+	require.NoError(t, settings.Reach(t.Context()))
+	require.Empty(t, server.Messages())
+	settings.Password = "wrong"
+	require.ErrorContains(t, settings.Reach(t.Context()), "sign in to the mail server")
+	settings.TLS = "starttls"
+	require.ErrorContains(t, settings.Reach(t.Context()), "does not offer STARTTLS")
+	settings.Port = 1
+	require.ErrorContains(t, settings.Reach(t.Context()), "connect to the mail server")
 }
 
 func TestMailIsSecured(t *testing.T) {
