@@ -34,10 +34,18 @@ import (
 
 var record = flag.Bool("record", false, "record the histories of the present version of the interpreter anew")
 
+// cache is what workers keep in memory, in this process and in those that it starts. Without it every step of every
+// enrollment is replayed from its beginning.
+var cache = flag.String("cache", "", "`number` of enrollments that workers keep in memory; 0 is none (default: as in production)")
+
 // patience is the longest that a test waits for something that happens in a moment.
 const patience = time.Minute
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := os.Setenv("MILLRACE_WORKER_CACHE", *cache); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	if err := stopEmbedded(); err != nil {
 		fmt.Fprintln(os.Stderr, err)

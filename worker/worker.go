@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/millrace/millrace/internal/action"
@@ -74,16 +75,18 @@ func Run(ctx context.Context, options Options) error {
 	if err := Check(ctx, options.Temporal, cmp.Or(options.Namespace, client.DefaultNamespace), options.Store); err != nil {
 		return err
 	}
+	tuning, err := Tuned(os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	options.Log.Info("worker is tuned", "cache", tuning.Cache, "workflows", tuning.Workflows, "actions", tuning.Actions, "local", tuning.Local, "pollers", tuning.Pollers)
+	worker.SetStickyWorkflowCacheSize(tuning.Cache)
 	queue := cmp.Or(options.Queue, plan.TaskQueue)
 	fatal := make(chan error, 1)
-	w := worker.New(options.Temporal, queue, worker.Options{
-		WorkerStopTimeout:                       drainTime,
-		WorkflowTaskPollerBehavior:              worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
-		ActivityTaskPollerBehavior:              worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
-		MaxConcurrentLocalActivityExecutionSize: 100,
-		DeadlockDetectionTimeout:                5 * time.Second,
-		OnFatalError:                            func(err error) { fatal <- err },
-	})
+	tuned := tuning.Options()
+	tuned.WorkerStopTimeout, tuned.DeadlockDetectionTimeout = drainTime, 5*time.Second
+	tuned.OnFatalError = func(err error) { fatal <- err }
+	w := worker.New(options.Temporal, queue, tuned)
 	Register(w, options)
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("starting the worker on task queue %s: %w", queue, err)

@@ -18,7 +18,15 @@ or Ctrl-C; then it finishes what it is doing. It refuses to start when Temporal
 or the database is not ready, and says what is missing.
 
 Secrets are read from MILLRACE_SECRET_NAME, or from the file that
-MILLRACE_SECRETS_FILE names.`,
+MILLRACE_SECRETS_FILE names.
+
+How much it does at once fits the processors (GOMAXPROCS) and the memory
+(GOMEMLIMIT, or the container's). These variables say otherwise:
+  MILLRACE_WORKER_CACHE      enrollments kept in memory between their steps
+  MILLRACE_WORKER_WORKFLOWS  steps of enrollments at once
+  MILLRACE_WORKER_ACTIONS    calls of actions that reach outside at once
+  MILLRACE_WORKER_LOCAL      calls of actions on our own store at once
+  MILLRACE_WORKER_POLLERS    most requests for work at once, of each kind`,
 		Example: "  millrace worker --database sqlite:///var/lib/millrace/millrace.db",
 		Args:    arguments(0, 0),
 		RunE:    func(command *cobra.Command, _ []string) error { return a.work(command.Context()) },
