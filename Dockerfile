@@ -56,6 +56,6 @@ LABEL org.opencontainers.image.title="millrace" \
       org.opencontainers.image.documentation="https://github.com/millrace/millrace/blob/main/docs/operations.md" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /out/millrace /usr/local/bin/millrace
-# No HEALTHCHECK: a worker that loses its Temporal server ends, and `millrace doctor` looks at more than this container.
+# No HEALTHCHECK: whether a worker works shows on its task queue, where `millrace doctor` looks.
 ENTRYPOINT ["/usr/local/bin/millrace"]
 CMD ["worker"]
