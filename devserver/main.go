@@ -1,6 +1,6 @@
 // Command millrace-devserver runs a whole Temporal server with its Web UI in
-// one process, on one SQLite file. It serves development, demonstrations and
-// tests; production runs Temporal on PostgreSQL.
+// one process, on one SQLite file or on PostgreSQL. It serves development,
+// demonstrations and tests.
 package main
 
 import (
@@ -15,6 +15,7 @@ import (
 
 	uiversion "github.com/temporalio/ui-server/v2/server/version"
 	"go.temporal.io/server/common/headers"
+	sqltool "go.temporal.io/server/tools/sql"
 )
 
 // Version is the version of millrace-devserver itself.
@@ -62,7 +63,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		}
 		return serve(ctx, opts, stdout)
 	case command == "sql":
-		return runSQLTool(args)
+		return sqltool.RunTool(args) // the first argument stands where a program's name would
 	case command == "version", command == "--version":
 		fmt.Fprintf(stdout, "millrace-devserver %s (Temporal server %s, Web UI %s)\n",
 			Version, headers.ServerVersion, uiversion.UIVersion)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	enumspb "go.temporal.io/api/enums/v1"
 )
 
@@ -27,6 +28,8 @@ type options struct {
 	UIPortChosen     bool // UIPort was asked for
 	Headless         bool // no Web UI
 	DatabaseFile     string
+	Postgres         string // URL
+	HistoryShards    int    // 0 is what the database was made with, or defaultShards
 	Namespaces       []string
 	SearchAttributes map[string]enumspb.IndexedValueType
 	DynamicConfig    map[string]any
@@ -50,6 +53,8 @@ func parseOptions(args []string, help io.Writer) (*options, error) {
 	flags.IntVar(&opts.UIPort, "ui-port", 0, "`port` the Web UI listens on; 0 picks a free one (default: that of --port plus 1000)")
 	flags.BoolVar(&opts.Headless, "headless", false, "run without the Web UI")
 	flags.StringVar(&opts.DatabaseFile, "db-filename", "", "SQLite `file` to keep everything in (default: a temporary file, removed at exit)")
+	flags.StringVar(&opts.Postgres, "postgres", "", "`URL` of a PostgreSQL database to keep everything in, as postgres://USER@HOST:PORT/temporal; it and the one beside it whose name ends in _visibility are made if they are not there")
+	flags.IntVar(&opts.HistoryShards, "history-shards", 0, fmt.Sprintf("`number` of history shards, which a database keeps for ever (default: that of the database, or %d)", defaultShards))
 	flags.Func("namespace", "`name` of a namespace to register besides \"default\"; may be repeated", opts.addNamespace)
 	flags.Func("search-attribute", "search attribute to register in every namespace, as `name=type`, the type one of Bool, Datetime, Double, Int, Keyword, KeywordList and Text; may be repeated", opts.addSearchAttribute)
 	flags.Func("dynamic-config-value", "dynamic configuration as `key=value`, the value in JSON; may be repeated", opts.addDynamicConfig)
@@ -93,7 +98,23 @@ func (o *options) complete() error {
 			return fmt.Errorf("port %d is not between 0 and 65535", port)
 		}
 	}
-	return nil
+	if o.HistoryShards < 0 || o.HistoryShards > maxShards {
+		return fmt.Errorf("%d history shards are not between 1 and %d", o.HistoryShards, maxShards)
+	}
+	return o.checkPostgres()
+}
+
+func (o *options) checkPostgres() error {
+	switch {
+	case o.Postgres == "":
+		return nil
+	case o.DatabaseFile != "":
+		return errors.New("--postgres and --db-filename exclude each other")
+	case !strings.HasPrefix(o.Postgres, "postgres://") && !strings.HasPrefix(o.Postgres, "postgresql://"):
+		return errors.New("--postgres is not of the form postgres://USER@HOST:PORT/DATABASE")
+	}
+	_, err := pgx.ParseConfig(o.Postgres)
+	return err
 }
 
 func (o *options) addNamespace(name string) error {

@@ -20,6 +20,7 @@ import (
 	"go.temporal.io/server/common/cluster"
 	"go.temporal.io/server/common/config"
 	"go.temporal.io/server/common/dynamicconfig"
+	"go.temporal.io/server/common/log"
 	"go.temporal.io/server/common/membership/static"
 	"go.temporal.io/server/common/primitives"
 	"go.temporal.io/server/temporal"
@@ -62,16 +63,21 @@ func serve(ctx context.Context, opts *options, stdout io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	store, err := openSQLite(opts.DatabaseFile)
+	level := new(slog.LevelVar)
+	level.Set(opts.LogLevel)
+	logger := serverLogger{newLogger(os.Stderr, opts.LogFormat, level)}
+	store, err := openStore(ctx, opts, logger)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.free()) }()
+	shards, err := store.chooseShards(opts.HistoryShards)
+	if err != nil {
+		return err
+	}
 
-	level := new(slog.LevelVar)
-	level.Set(opts.LogLevel)
 	registered := make(chan struct{})
-	server, err := newServer(opts, addr, store, newLogger(os.Stderr, opts.LogFormat, level), registered)
+	server, err := newServer(opts, serverConfig(addr, store, shards), addr, logger, registered)
 	if err != nil {
 		return fmt.Errorf("assemble the Temporal server: %w", err)
 	}
@@ -145,9 +151,9 @@ func (a *addresses) uiURL() string           { return "http://" + hostPort(reach
 
 // newServer assembles all of the Temporal server's services. Clients are
 // served once registered is closed.
-func newServer(opts *options, addr *addresses, store *store, logger *slog.Logger, registered <-chan struct{}) (temporal.Server, error) {
+func newServer(opts *options, cfg *config.Config, addr *addresses, logger log.Logger, registered <-chan struct{}) (temporal.Server, error) {
 	return temporal.NewServer(
-		temporal.WithConfig(serverConfig(addr, store)),
+		temporal.WithConfig(cfg),
 		temporal.ForServices(temporal.DefaultServices),
 		temporal.WithStaticHosts(map[primitives.ServiceName]static.Hosts{
 			primitives.FrontendService: static.SingleLocalHost(addr.frontendAddress()),
@@ -155,7 +161,7 @@ func newServer(opts *options, addr *addresses, store *store, logger *slog.Logger
 			primitives.MatchingService: static.SingleLocalHost(hostPort(loopback, addr.matching)),
 			primitives.WorkerService:   static.SingleLocalHost(hostPort(loopback, addr.worker)),
 		}),
-		temporal.WithLogger(serverLogger{logger}),
+		temporal.WithLogger(logger),
 		temporal.WithAuthorizer(authorization.NewNoopAuthorizer()),
 		temporal.WithClaimMapper(func(*config.Config) authorization.ClaimMapper {
 			return authorization.NewNoopClaimMapper()
@@ -216,8 +222,8 @@ func stop(server temporal.Server) {
 	}
 }
 
-func serverConfig(addr *addresses, store *store) *config.Config {
-	const clusterName, storeName = "active", "sqlite"
+func serverConfig(addr *addresses, store *store, shards int32) *config.Config {
+	const mainStore, visibilityStore = "main", "visibility"
 	service := func(ip string, port, httpPort int) config.Service {
 		return config.Service{RPC: config.RPC{BindOnIP: ip, GRPCPort: port, HTTPPort: httpPort}}
 	}
@@ -241,10 +247,13 @@ func serverConfig(addr *addresses, store *store) *config.Config {
 		},
 	}
 	cfg.Persistence = config.Persistence{
-		DefaultStore:     storeName,
-		VisibilityStore:  storeName,
-		NumHistoryShards: historyShards,
-		DataStores:       map[string]config.DataStore{storeName: {SQL: store.sql}},
+		DefaultStore:     mainStore,
+		VisibilityStore:  visibilityStore,
+		NumHistoryShards: shards,
+		DataStores: map[string]config.DataStore{
+			mainStore:       {SQL: store.main},
+			visibilityStore: {SQL: store.visibility},
+		},
 	}
 	cfg.Archival.History.State = "disabled"
 	cfg.Archival.Visibility.State = "disabled"
@@ -336,8 +345,8 @@ func announce(opts *options, addr *addresses, store *store, stdout io.Writer) er
 		r.UI = addr.uiURL()
 		fmt.Fprintf(stdout, "Web UI           %s\n", r.UI)
 	}
-	if store.path != "" {
-		fmt.Fprintf(stdout, "Database         %s\n", store.path)
+	if store.name != "" {
+		fmt.Fprintf(stdout, "Database         %s\n", store.name)
 	}
 	if opts.ReadyFile == "" {
 		return nil

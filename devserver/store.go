@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -8,22 +10,64 @@ import (
 	"path/filepath"
 
 	"github.com/gofrs/flock"
+	persistencespb "go.temporal.io/server/api/persistence/v1"
 	"go.temporal.io/server/common/config"
 	"go.temporal.io/server/common/headers"
+	"go.temporal.io/server/common/log"
 	"go.temporal.io/server/common/persistence/sql/sqlplugin/sqlite"
 	sqliteschema "go.temporal.io/server/schema/sqlite"
+	"google.golang.org/protobuf/proto"
 	_ "modernc.org/sqlite" // driver sqlite
 )
 
-// historyShards decides the latency of the server. A database keeps the number
-// it was made with.
-const historyShards = 32
+const (
+	clusterName = "active"
 
-// store is the database that the server keeps everything in.
+	// defaultShards is a number of history shards at which a small machine
+	// answers soonest.
+	defaultShards = 32
+	maxShards     = 16384
+)
+
+// store is where the server keeps everything.
 type store struct {
-	sql  *config.SQL
-	path string       // empty if the store is temporary
-	free func() error // what to do once the server has stopped
+	main, visibility *config.SQL
+	shards           int32        // history shards that it was made with; 0 if no server has used it yet
+	name             string       // empty if the store is temporary
+	free             func() error // what to do once the server has stopped
+}
+
+func openStore(ctx context.Context, opts *options, logger log.Logger) (*store, error) {
+	if opts.Postgres != "" {
+		return openPostgres(ctx, opts.Postgres, logger)
+	}
+	return openSQLite(opts.DatabaseFile)
+}
+
+// chooseShards is the number of history shards to run with, where one may be
+// wanted.
+func (s *store) chooseShards(wanted int) (int32, error) {
+	if wanted != 0 && s.shards != 0 && int32(wanted) != s.shards {
+		return 0, fmt.Errorf("database %s was made with %d history shards, which can never change; leave out --history-shards, or choose another database", s.name, s.shards)
+	}
+	return cmp.Or(s.shards, int32(wanted), defaultShards), nil
+}
+
+const shardsQuery = "SELECT data FROM cluster_metadata_info WHERE cluster_name = '" + clusterName + "'"
+
+// readShards reads the number of history shards from the answer to
+// shardsQuery.
+func readShards(row interface{ Scan(...any) error }) (int32, error) {
+	var data []byte
+	switch err := row.Scan(&data); {
+	case errors.Is(err, sql.ErrNoRows):
+		return 0, nil
+	case err != nil:
+		return 0, err
+	}
+	var metadata persistencespb.ClusterMetadata
+	err := proto.Unmarshal(data, &metadata)
+	return metadata.HistoryShardCount, err
 }
 
 // openSQLite opens the SQLite database in a file, which it makes if there is
@@ -39,7 +83,7 @@ func openSQLite(path string) (*store, error) {
 		if err := createSchema(cfg); err != nil {
 			return nil, errors.Join(err, free())
 		}
-		return &store{sql: cfg, free: free}, nil
+		return &store{main: cfg, visibility: cfg, free: free}, nil
 	}
 
 	lock := flock.New(path + ".lock")
@@ -53,7 +97,15 @@ func openSQLite(path string) (*store, error) {
 	if err := prepareSchema(cfg); err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
-	return &store{sql: cfg, path: path, free: lock.Unlock}, nil
+	s := &store{main: cfg, visibility: cfg, name: path, free: lock.Unlock}
+	err := withDatabase(path, func(db *sql.DB) (err error) {
+		s.shards, err = readShards(db.QueryRow(shardsQuery))
+		return err
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("read the number of history shards of database %s: %w", path, err), lock.Unlock())
+	}
+	return s, nil
 }
 
 // sqliteConfig trades the safety of the last moments before a power failure,

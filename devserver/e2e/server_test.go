@@ -193,6 +193,10 @@ func TestRefusesWrongUsage(t *testing.T) {
 		{"server", "start-dev", "--search-attribute", "Plan=Colour"},
 		{"server", "start-dev", "--dynamic-config-value", "frontend.rps=many"},
 		{"server", "start-dev", "--log-format", "xml"},
+		{"server", "start-dev", "--history-shards", "100000"},
+		{"server", "start-dev", "--postgres", "temporal"},
+		{"server", "start-dev", "--postgres", "postgres://127.0.0.1:many/temporal"},
+		{"server", "start-dev", "--postgres", "postgres://127.0.0.1/temporal", "--db-filename", "temporal.db"},
 	} {
 		code, message := fail(t, args...)
 		require.Equal(t, 2, code, args)

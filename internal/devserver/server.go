@@ -26,6 +26,7 @@ const (
 type Options struct {
 	Binary     Binary
 	Database   string            // SQLite file; "" = temporary
+	Postgres   string            // url of a PostgreSQL database instead
 	Port       int               // 0 = a free one
 	UIPort     int               // 0 = a free one
 	Attributes map[string]string // search attributes to register: name → type
@@ -65,6 +66,9 @@ func Start(ctx context.Context, options Options) (_ *Server, err error) {
 	}
 	if options.Database != "" {
 		arguments = append(arguments, "--db-filename", options.Database)
+	}
+	if options.Postgres != "" {
+		arguments = append(arguments, "--postgres", options.Postgres)
 	}
 	if options.Binary.Official {
 		if err := server.choosePorts(options); err != nil {
