@@ -1,21 +1,14 @@
 package testsuite_test
 
 import (
-	"context"
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/millrace/millrace/internal/crm"
-	"github.com/millrace/millrace/internal/enroll"
+	"github.com/millrace/millrace/activities"
 	"github.com/millrace/millrace/testsuite"
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/sdk/activity"
-	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/worker"
-	"go.temporal.io/sdk/workflow"
 )
 
 // fortySteps is a journey of ninety days.
@@ -46,69 +39,28 @@ func BenchmarkSimulateNinetyDays(b *testing.B) {
 	}
 }
 
-// byHand is what somebody would write instead of five webhooks in a definition.
-func byHand(ctx workflow.Context, url string) error {
-	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: 30 * time.Second})
-	for i := range 5 {
-		if err := workflow.ExecuteActivity(ctx, "post", url, i).Get(ctx, nil); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func post(ctx context.Context, url string, step int) (int, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(fmt.Sprintf(`{"step":%d}`, step)))
-	if err != nil {
-		return 0, err
-	}
-	request.Header.Set("Idempotency-Key", fmt.Sprint(step))
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return 0, err
-	}
-	return answer.StatusCode, answer.Body.Close()
-}
-
-// BenchmarkFiveWebhooks puts one enrollment through five webhooks beside a hand-written workflow of five
-// activities, one alone in flight, in turns on the same server. The metric `ratio` is ours to theirs.
+// BenchmarkFiveWebhooks is `millrace bench` with one enrollment alone in flight. The metric `ratio` is that of
+// enrollments per second, ours to those written by hand.
 func BenchmarkFiveWebhooks(b *testing.B) {
-	url := receiver(b)
-	s := newStage(b, fiveWebhooks(url))
-	s.work(b)
-	pollers := worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}) // as ours
-	other := worker.New(s.Client, "by-hand", worker.Options{WorkflowTaskPollerBehavior: pollers, ActivityTaskPollerBehavior: pollers})
-	other.RegisterWorkflow(byHand)
-	other.RegisterActivityWithOptions(post, activity.RegisterOptions{Name: "post"})
-	require.NoError(b, other.Start())
-	b.Cleanup(other.Stop)
+	s := newStage(b, "")
+	bench := testsuite.Bench{Temporal: s.Client, Namespace: s.Namespace, Store: s.Books, Kinds: activities.Kinds(), Enrollments: b.N, InFlight: 1}
+	result, err := bench.Run(b.Context())
+	require.NoError(b, err)
+	b.ReportMetric(1000/result.Millrace.PerSecond, "ms/enrollment")
+	b.ReportMetric(1000/result.ByHand.PerSecond, "ms/by-hand")
+	b.ReportMetric(result.Ratio, "ratio")
+}
 
-	var ours, theirs time.Duration
-	one := func(n int) (time.Duration, time.Duration) {
-		ref := crm.Ref{Object: "contact", ID: fmt.Sprint(n)}
-		_, err := s.Books.Create(b.Context(), ref, nil, time.Now(), "bench")
-		require.NoError(b, err)
-		began := time.Now()
-		started, err := s.People.Start(b.Context(), enroll.Request{Workflow: "journey", Record: ref})
-		require.NoError(b, err)
-		require.NoError(b, s.GetWorkflow(b.Context(), started.WorkflowID, started.RunID).Get(b.Context(), nil))
-		enrolled := time.Since(began)
-		began = time.Now()
-		run, err := s.ExecuteWorkflow(b.Context(), client.StartWorkflowOptions{TaskQueue: "by-hand"}, byHand, url)
-		require.NoError(b, err)
-		require.NoError(b, run.Get(b.Context(), nil))
-		return enrolled, time.Since(began)
+func TestBenchMeasuresBothSidesAndEnds(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, "")
+	bench := testsuite.Bench{
+		Temporal: s.Client, Namespace: s.Namespace, Store: s.Books, Kinds: activities.Kinds(), Enrollments: 40, InFlight: 4, Longest: time.Nanosecond,
 	}
-	for warm := range 5 {
-		one(1_000_000 + warm)
-	}
-	n := 0
-	for b.Loop() {
-		n++
-		enrolled, handmade := one(n)
-		ours, theirs = ours+enrolled, theirs+handmade
-	}
-	b.ReportMetric(float64(ours.Milliseconds())/float64(n), "ms/enrollment")
-	b.ReportMetric(float64(theirs.Milliseconds())/float64(n), "ms/by-hand")
-	b.ReportMetric(float64(ours)/float64(theirs), "ratio")
+	result, err := bench.Run(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 4, result.Enrollments, "the time is over after the first turn")
+	require.Equal(t, 4, result.InFlight)
+	require.InDelta(t, result.Millrace.PerSecond/result.ByHand.PerSecond, result.Ratio, 0.001)
+	require.Positive(t, result.Ratio)
 }
