@@ -51,6 +51,30 @@ func TestFoldedEditThatFailsKeepsNoOtherFromItsOwn(t *testing.T) {
 	require.Contains(t, shown.Steps[1].Note, "invalid-value")
 }
 
+// TestFoldedEditReadsOutputs has an edit behind another read what an action before both left.
+func TestFoldedEditReadsOutputs(t *testing.T) {
+	t.Parallel()
+	shown, err := testsuite.Simulate(t.Context(), testsuite.Simulation{
+		Workspace: compiled(t, `
+-- objects/contact.yaml --
+object: contact
+properties: [{name: points, type: number}, {name: memo, type: string}]
+-- workflows/journey.yaml --
+workflow: journey
+object: contact
+actions:
+  - {id: one, adjust_number_property: {property: points, by: 7}}
+  - {id: pause, delay_set_amount: {for: 1m}}
+  - {id: two, edit_record: {set: {city: Rome}}}
+  - {id: three, edit_record: {set: {memo: "{{ actions.one.new_value }}"}}}
+  - {id: check, branch_and_or: {branches: [{name: full, when: {property: memo, is: "7"}}]}}
+`), Workflow: "journey", Start: time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC),
+		Record: testsuite.SimulatedRecord{Object: "contact", ID: "1"},
+	})
+	require.NoError(t, err)
+	require.Equal(t, []string{"one next", "pause next", "two next", "three next", "check full"}, ports(shown))
+}
+
 func ports(shown testsuite.Simulated) (lines []string) {
 	for _, step := range shown.Steps {
 		lines = append(lines, step.Node+" "+step.Port)

@@ -41,6 +41,24 @@ func TestEqualDefinitionsHaveEqualPlans(t *testing.T) {
 	require.NotEqual(t, first.Hash, other.Hash)
 }
 
+// TestFoldedEditsAreHandedWhatTheyRead reads outputs in the folded edits only, one of them twice.
+func TestFoldedEditsAreHandedWhatTheyRead(t *testing.T) {
+	t.Parallel()
+	compiled := compile(t, `workflow: w
+object: contact
+actions:
+  - {id: z, adjust_number_property: {property: score, by: 1}}
+  - {id: b, adjust_number_property: {property: score, by: 1}}
+  - {id: pause, delay_set_amount: {for: 1m}}
+  - {id: one, edit_record: {property: memo, value: none}}
+  - {id: two, edit_record: {property: memo, value: "{{ actions.z.value }} {{ actions.b.value }}"}}
+  - {id: three, edit_record: {property: note, value: "{{ actions.z.value }}"}}
+`)
+	require.Equal(t, []string{"two", "three"}, compiled.Nodes["one"].Folded)
+	require.Equal(t, []string{"b", "z"}, compiled.Nodes["one"].Reads)
+	require.Nil(t, compiled.Nodes["pause"].Reads)
+}
+
 func TestCompiledConfigsDecodeAgain(t *testing.T) {
 	t.Parallel()
 	compiled := compile(t, `workflow: w

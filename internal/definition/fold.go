@@ -12,7 +12,8 @@ const maxFolded = 20
 
 // fold joins runs of adjacent edits of our own store into the call of the first: one event in an enrollment's
 // history for all of them (design §5). Only an edit that nothing else leads to, that no later action reads from
-// and whose failure falls through can be folded, so nobody can tell by what happens.
+// and whose failure falls through can be folded, so nobody can tell by what happens. What the folded ones read travels
+// with the call of the first.
 func (c *compiler) fold(compiled *plan.Plan) {
 	ways := waysIn(compiled)
 	foldable := func(id string) bool {
@@ -35,9 +36,12 @@ func (c *compiler) fold(compiled *plan.Plan) {
 				break
 			}
 			first.Folded = append(first.Folded, next.To)
+			first.Reads = append(first.Reads, compiled.Nodes[next.To].Reads...)
 			folded[next.To] = true
 			first.Next = compiled.Nodes[next.To].Next
 		}
+		slices.Sort(first.Reads)
+		first.Reads = slices.Compact(first.Reads)
 		compiled.Nodes[act.ID] = first
 	}
 }

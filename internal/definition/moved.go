@@ -31,15 +31,21 @@ func Moved(old, new *plan.Plan) map[string]string {
 	return moved
 }
 
-// survivor follows the old plan from an action to the first that is still there.
+// survivor follows the old plan from an action to the first that is still there. Those that were folded into an
+// action come after it.
 func survivor(old, new *plan.Plan, id string) string {
 	for range len(old.Nodes) + 1 {
-		if _, kept := new.Nodes[id]; kept || id == "" {
-			return id
+		for _, one := range append([]string{id}, old.Nodes[id].Folded...) {
+			if _, kept := new.Nodes[one]; kept {
+				return one
+			}
+		}
+		if id == "" {
+			break
 		}
 		id = passedOn(old.Nodes[id]).To
 	}
-	return "" // a circle of deleted actions
+	return "" // the end, or a circle of deleted actions
 }
 
 // passedOn is where an action's people go when nothing special happened.

@@ -8,10 +8,14 @@ import (
 )
 
 const (
-	movedHead = "workflow: w\nobject: contact\nactions:\n"
-	movedA    = "  - {id: a, delay_set_amount: {for: 1d}}\n"
-	movedB    = "  - {id: b, delay_set_amount: {for: 1d}}\n"
-	movedC    = "  - {id: c, delay_set_amount: {for: 1d}}\n"
+	movedHead  = "workflow: w\nobject: contact\nactions:\n"
+	movedA     = "  - {id: a, delay_set_amount: {for: 1d}}\n"
+	movedB     = "  - {id: b, delay_set_amount: {for: 1d}}\n"
+	movedC     = "  - {id: c, delay_set_amount: {for: 1d}}\n"
+	movedEdits = `  - {id: e1, edit_record: {property: city, value: Rome}}
+  - {id: e2, edit_record: {property: city, value: Rome}}
+  - {id: e3, edit_record: {property: city, value: Rome}}
+`
 )
 
 func TestDeletedActionsPassTheirPeopleOn(t *testing.T) {
@@ -39,6 +43,8 @@ func TestDeletedActionsPassTheirPeopleOn(t *testing.T) {
 		"into the block that is still there":  {branching, "  - {id: late, delay_set_amount: {for: 1d}}\n", map[string]string{"wait": "late", "happy": "", "size": "", "big": ""}},
 		"to the end from a deleted circle":    {movedA + movedB + "  - {go_to: a}\n", movedC, map[string]string{"a": "", "b": ""}},
 		"moved elsewhere is not deleted":      {movedA + movedB, movedB + movedA, nil},
+		"to an edit that was folded":          {movedA + movedEdits + movedC, "  - {id: e2, edit_record: {property: city, value: Rome}}\n" + movedC, map[string]string{"a": "e2", "e1": "e2", "e3": "c"}},
+		"over folded edits":                   {movedA + movedEdits + movedC, movedC, map[string]string{"a": "c", "e1": "c", "e2": "c", "e3": "c"}},
 		"along a jump to what is still there": {movedC + movedA + movedB + "  - {go_to: c}\n", movedC, map[string]string{"a": "c", "b": "c"}},
 	} {
 		t.Run(name, func(t *testing.T) {
