@@ -2,6 +2,7 @@ package testsuite_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/millrace/millrace/internal/plan"
@@ -71,4 +72,22 @@ func TestAWorkflowThatIsOffMovesPeopleAndDoesNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.NotContains(t, record.Properties, "city")
 	require.Contains(t, shell.ok(t, "workflows"), "journey   off     1")
+}
+
+// TestAPinnedRevisionLeavesPeopleInTheirs publishes an edit for those who come later.
+func TestAPinnedRevisionLeavesPeopleInTheirs(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, longWait)
+	s.work(t)
+	shell := s.shell(t, "-- millrace.yaml --\ntime_zone: UTC\n"+strings.Replace(longWait, "city: Turin", "city: Milan", 1))
+	s.arrives(t, s.enroll(t, "journey", "1", nil), "wait")
+	require.Contains(t, shell.ok(t, "push", "--in-flight", "pin"), "journey: new revision 2, 1 inside finish by theirs\n")
+	s.arrives(t, s.enroll(t, "journey", "2", nil), "wait")
+	shell.ok(t, "skip-wait", "journey", "contact/1", "contact/2")
+	for contact, town := range map[string]string{"contact/1": "Turin", "contact/2": "Milan"} {
+		require.Equal(t, "answer", shell.whyWhen(t, "waiting", "journey", contact).Node)
+		record, err := s.Books.Get(t.Context(), ref(contact))
+		require.NoError(t, err)
+		require.Equal(t, town, record.Properties["city"])
+	}
 }

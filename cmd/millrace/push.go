@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,8 +32,9 @@ type pushedWorkflow struct {
 	Revision int    `json:"revision"`
 	Change   string `json:"change"` // new, revised or unchanged
 	On       bool   `json:"on"`
-	Inside   int    `json:"inside"` // open enrollments
-	Told     int    `json:"told"`   // of these, how many were told of the revision
+	InFlight string `json:"in_flight"` // of a revised one: what people inside do, follow or pin
+	Inside   int    `json:"inside"`    // open enrollments
+	Told     int    `json:"told"`      // of these, how many were told of the revision
 }
 
 // Values of pushedWorkflow.Change.
@@ -44,19 +46,20 @@ const (
 
 // pushing says how to push a workspace.
 type pushing struct {
-	dryRun bool
-	off    bool // workflows that are published for the first time stay off
+	dryRun   bool
+	off      bool   // workflows that are published for the first time stay off
+	inFlight string // what people inside do
 }
 
 func newPush(a *app) *cobra.Command {
-	var how pushing
+	how := pushing{inFlight: plan.InFlightFollow}
 	command := &cobra.Command{
 		Use:   "push [WORKSPACE]",
 		Short: "Publish what changed in a workspace",
 		Long: `Check a workspace and publish it, all of it or nothing: definitions that changed
-become new revisions, and people inside go on by them. A workflow that is
-published for the first time is on. Without WORKSPACE the one around the
-working directory is pushed.`,
+become new revisions, and people inside go on by them, or with --in-flight pin
+by the revision that they are in. A workflow that is published for the first
+time is on. Without WORKSPACE the one around the working directory is pushed.`,
 		Example: "  millrace push examples/trial-nurture --dry-run",
 		Args:    arguments(0, 1),
 		RunE: func(command *cobra.Command, args []string) error {
@@ -69,6 +72,7 @@ working directory is pushed.`,
 	}
 	a.databaseFlag(command)
 	command.Flags().BoolVar(&how.dryRun, "dry-run", false, "only tell what would be published")
+	command.Flags().Var(&choice{&how.inFlight, []string{plan.InFlightFollow, plan.InFlightPin}}, "in-flight", "what people inside do")
 	command.Flags().BoolVar(&how.off, "off", false, "leave workflows off that are published for the first time")
 	return command
 }
@@ -118,7 +122,11 @@ func (p pushed) print(w io.Writer) {
 		if !one.On {
 			fmt.Fprint(w, ", switched off")
 		}
-		if one.Change == changeRevised && one.Inside > 0 && !p.DryRun {
+		switch {
+		case one.Change != changeRevised || one.Inside == 0:
+		case one.InFlight == plan.InFlightPin:
+			fmt.Fprintf(w, ", %d inside finish by theirs", one.Inside)
+		case !p.DryRun:
 			fmt.Fprintf(w, ", %d of %d inside told", one.Told, one.Inside)
 		}
 		fmt.Fprintln(w)
@@ -193,7 +201,7 @@ func (p *publisher) publish(ctx context.Context, tx *store.Tx) error {
 		return errNothing
 	}
 	publication, problems, err := publish.Workspace(p.Workspace, publish.Options{
-		At: p.Now(), By: p.Environment.get("USER"), Latest: func(workflow string) (*plan.Plan, error) { return latest[workflow], nil },
+		At: p.Now(), By: p.Environment.get("USER"), InFlight: p.how.inFlight, Latest: func(workflow string) (*plan.Plan, error) { return latest[workflow], nil },
 	})
 	if err != nil {
 		return err
@@ -203,7 +211,7 @@ func (p *publisher) publish(ctx context.Context, tx *store.Tx) error {
 		definition, one := &publication.Definitions[i], &p.result.Workflows[i]
 		definition.On = !p.how.off
 		if before := latest[definition.Workflow]; before != nil && before.Hash != definition.Plan.Hash {
-			one.Change = changeRevised
+			one.Change, one.InFlight = changeRevised, cmp.Or(p.how.inFlight, plan.InFlightFollow)
 			one.Revision++
 		}
 	}
@@ -271,7 +279,7 @@ func (p *publisher) shown(file string) string {
 func (a *app) tellInside(ctx context.Context, result *pushed, connect func() (*enroll.Client, func(), error)) {
 	for i := range result.Workflows {
 		one := &result.Workflows[i]
-		if one.Change != changeRevised || one.Inside == 0 {
+		if one.Change != changeRevised || one.Inside == 0 || one.InFlight == plan.InFlightPin {
 			continue
 		}
 		client, done, err := connect()

@@ -76,7 +76,7 @@ func TestPush(t *testing.T) {
 	require.Equal(t, "trial-nurture: unchanged, revision 1\n", term.run("push").succeeds().stdout)
 	term.replace(definitionFile, "max_wait: 3d", "max_wait: 4d")
 	require.Equal(t, "trial-nurture: would become revision 2\n", term.run("push", "--dry-run").succeeds().stdout)
-	require.Equal(t, pushedWorkflow{Workflow: "trial-nurture", Revision: 2, Change: changeRevised, On: true}, push(term))
+	require.Equal(t, pushedWorkflow{Workflow: "trial-nurture", Revision: 2, Change: changeRevised, On: true, InFlight: plan.InFlightFollow}, push(term))
 	require.Equal(t, changeUnchanged, push(term).Change)
 
 	revision, err := term.store().Revision(t.Context(), "trial-nurture", 2)
@@ -181,6 +181,21 @@ func TestPushWithoutAServerPublishesAndSaysThatNobodyWasTold(t *testing.T) {
 	require.Equal(t, "trial-nurture: new revision 2, 0 of 1 inside told\n", result.stdout)
 	require.Contains(t, result.stderr, "people inside trial-nurture go on by the new revision after their present wait")
 	require.Contains(t, result.stderr, "cannot reach a Temporal server at 127.0.0.1:1")
+}
+
+func TestAPinnedRevisionIsForThoseWhoComeLater(t *testing.T) {
+	t.Parallel()
+	term := newPushed(t)
+	inside(term)
+	term.replace(definitionFile, "max_wait: 3d", "max_wait: 4d")
+	require.Equal(t, "trial-nurture: would become revision 2, 1 inside finish by theirs\n", term.run("push", "--in-flight", "pin", "--dry-run").succeeds().stdout)
+	pinned := term.run("push", "--in-flight", "pin").succeeds()
+	require.Equal(t, "trial-nurture: new revision 2, 1 inside finish by theirs\n", pinned.stdout)
+	require.Empty(t, pinned.stderr, "there is nobody to tell")
+	revision, err := term.store().Revision(t.Context(), "trial-nurture", 2)
+	require.NoError(t, err)
+	require.Equal(t, plan.InFlightPin, revision.InFlight)
+	term.run("push", "--in-flight", "pni").fails(2, `write follow or pin: did you mean "pin"?`)
 }
 
 func TestDevPushesWhatChanges(t *testing.T) {
