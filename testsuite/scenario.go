@@ -67,16 +67,16 @@ func (s *Scenario) Run(ctx context.Context, workspace store.Publication) (differ
 		if err != nil {
 			return "", fmt.Errorf("%s: until: %w", s.Name, err)
 		}
-		journey.Horizon = until.Elapsed()
+		journey.Until = journey.Start.Add(until.Elapsed())
 	}
 	if text := s.part(partRecord); text != nil {
 		if journey.Record, err = ParseRecord(text.Data); err != nil {
-			return "", fmt.Errorf("%s: %w", s.Name, err)
+			return "", fmt.Errorf("%s: %s: %w", s.Name, text.Name, err)
 		}
 	}
 	if text := s.part(partEvents); text != nil {
 		if journey.Events, err = ParseEvents(text.Data); err != nil {
-			return "", fmt.Errorf("%s: %w", s.Name, err)
+			return "", fmt.Errorf("%s: %s: %w", s.Name, text.Name, err)
 		}
 	}
 	shown, err := Simulate(ctx, journey)

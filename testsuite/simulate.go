@@ -2,8 +2,8 @@
 package testsuite
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,8 +20,10 @@ import (
 	"github.com/millrace/millrace/internal/store"
 	"github.com/millrace/millrace/worker"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/log"
 	sdktest "go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
 )
 
 // Simulation is one journey to be run in skipped time, with the same interpreter and kinds as in production
@@ -33,7 +35,7 @@ type Simulation struct {
 	Events    []Planned
 	Start     time.Time
 	Seed      int64
-	Horizon   time.Duration // how far the simulation looks; 0 = two years
+	Until     time.Time // how far the simulation looks; zero = two years
 }
 
 // SimulatedRecord is the record that is enrolled, as in `simulate --record`.
@@ -50,7 +52,7 @@ type SimulatedRecord struct {
 // record, or an action that fails from then on.
 type Planned struct {
 	After      string         `json:"after"` // since the start
-	At         time.Time      `json:"at"`
+	At         string         `json:"at"`    // in RFC 3339
 	Type       string         `json:"type"`
 	Properties map[string]any `json:"properties"`
 	Set        map[string]any `json:"set"`
@@ -109,12 +111,16 @@ type planned struct {
 	Planned
 	at      time.Time
 	id      string
+	values  map[string]string // of Set
 	applied bool
-	used    int // attempts that it has failed
+	came    bool // its time has come, and the enrollment was told
+	used    int  // attempts that it has failed
 }
 
-// twoYears bounds a simulation in which something waits for ever.
-const twoYears = 2 * 365 * 24 * time.Hour
+const (
+	twoYears = 2 * 365 * 24 * time.Hour // bounds a simulation in which something waits for ever
+	patience = 10 * time.Minute         // of real time: a guard against an endless journey
+)
 
 // Simulate runs a journey to its end.
 func Simulate(ctx context.Context, journey Simulation) (Simulated, error) {
@@ -131,9 +137,7 @@ func Simulate(ctx context.Context, journey Simulation) (Simulated, error) {
 }
 
 func (s *simulation) prepare(ctx context.Context) (err error) {
-	if s.Horizon == 0 {
-		s.Horizon = twoYears
-	}
+	var mistakes Mistakes
 	if _, err := s.books.Publish(ctx, s.Workspace); err != nil {
 		return fmt.Errorf("publishing for the simulation: %w", err)
 	}
@@ -149,16 +153,20 @@ func (s *simulation) prepare(ctx context.Context) (err error) {
 			return fmt.Errorf("associating %s with %s: %w", s.ref, to, err)
 		}
 	}
+	catalog, err := s.books.Catalog(ctx)
+	if err != nil {
+		return err
+	}
 	for i, entry := range s.Events {
-		at := entry.At
-		if entry.After != "" {
-			after, err := crm.ParseDuration(entry.After)
-			if err != nil {
-				return fmt.Errorf("event %d: %w", i+1, err)
-			}
-			at = after.After(s.Start, time.UTC, false)
+		planned, wrong := s.read(catalog, entry)
+		for _, one := range wrong {
+			mistakes = append(mistakes, fmt.Sprintf("entry %d: %s", i+1, one))
 		}
-		s.planned = append(s.planned, &planned{Planned: entry, at: at, id: fmt.Sprintf("planned-%d", i+1)})
+		planned.id = fmt.Sprintf("planned-%d", i+1)
+		s.planned = append(s.planned, planned)
+	}
+	if mistakes != nil {
+		return mistakes
 	}
 	slices.SortStableFunc(s.planned, func(a, b *planned) int { return a.at.Compare(b.at) })
 	return nil
@@ -179,46 +187,74 @@ func (s *simulation) create(ctx context.Context, record SimulatedRecord) (crm.Re
 	return created.Ref, err
 }
 
-// play runs the enrollment in the SDK's time-skipping environment.
+// play runs the enrollment to its end, one run after the other.
 func (s *simulation) play(ctx context.Context) (Simulated, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	exit, err := s.run(ctx, s.Start, plan.State{Workflow: s.Workflow, Record: s.ref.String(), Trigger: "simulation"})
+	for continued := (*workflow.ContinueAsNewError)(nil); errors.As(err, &continued) && ctx.Err() == nil; {
+		var state plan.State
+		if err := converter.GetDefaultDataConverter().FromPayloads(continued.Input, &state); err != nil {
+			return Simulated{}, fmt.Errorf("continuing the simulation: %w", err)
+		}
+		exit, err = s.run(ctx, s.env.Now(), state)
+	}
+	if err = cmp.Or(ctx.Err(), err); err != nil {
+		return Simulated{}, fmt.Errorf("simulating %s for %s: %w", s.Workflow, s.ref, err)
+	}
+	entries, err := s.books.JournalOf(ctx, s.Workflow, s.ref.String())
+	shown := Simulated{
+		Exit:  SimulatedExit{Reason: exit.Reason, Node: exit.Node, Detail: exit.Detail},
+		Steps: Steps(entries), Effects: append([]Effect{}, s.effects...),
+	}
+	if atEnd := exit.Reason == plan.ExitCompleted || exit.Reason == plan.ExitEnded; atEnd && len(shown.Steps) > 0 {
+		shown.Exit.Node = shown.Steps[len(shown.Steps)-1].Node // the interpreter names the edit that it is folded into
+	}
+	return shown, err
+}
+
+// run is one run of the interpreter in the SDK's time-skipping environment.
+func (s *simulation) run(ctx context.Context, start time.Time, state plan.State) (exit plan.Exit, err error) {
 	var suite sdktest.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	s.env = suite.NewTestWorkflowEnvironment()
-	s.env.SetStartTime(s.Start)
-	s.env.SetTestTimeout(10 * time.Minute) // of real time: a guard against an endless journey
+	s.env.SetStartTime(start)
+	s.env.SetTestTimeout(patience)
 	workflowID := plan.WorkflowID(s.Workflow, s.ref.String())
 	s.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: workflowID, TaskQueue: plan.TaskQueue})
+	if state.Enrollment != "" {
+		s.env.SetContinuedExecutionRunID("previous")
+	}
 	options := worker.Options{
 		Store: s.books, Kinds: activities.Kinds(), Provide: s.provide, Log: slog.New(slog.DiscardHandler),
 		Simulated: &action.Simulated{Clock: s.env.Now, Before: s.catchUp, Fault: s.fault, Seed: s.Seed},
 	}
 	worker.Register(s.env, options)
 	for _, entry := range s.planned {
-		s.env.RegisterDelayedCallback(func() { s.happen(ctx, entry) }, max(0, entry.at.Sub(s.Start)))
+		if !entry.came {
+			s.env.RegisterDelayedCallback(func() { s.happen(ctx, entry) }, max(0, entry.at.Sub(start)))
+		}
+	}
+	until, detail := s.Until, "nothing more can happen before --until "+s.Until.Format(time.RFC3339)
+	if until.IsZero() {
+		until, detail = s.Start.Add(twoYears), "nothing more can happen"
 	}
 	s.env.RegisterDelayedCallback(func() {
-		s.env.SignalWorkflow(plan.SignalUnenroll, plan.Unenroll{Reason: plan.ExitWaiting, Detail: "nothing more can happen"})
-	}, s.Horizon)
-	if err := s.catchUp(ctx, s.Start); err != nil {
-		return Simulated{}, err
+		s.env.SignalWorkflow(plan.SignalUnenroll, plan.Unenroll{Reason: plan.ExitWaiting, Detail: detail})
+	}, max(0, until.Sub(start)))
+	if err := s.catchUp(ctx, start); err != nil {
+		return exit, err
 	}
-	s.env.ExecuteWorkflow(plan.WorkflowType, plan.State{Workflow: s.Workflow, Record: s.ref.String(), Trigger: "simulation"})
+	s.env.ExecuteWorkflow(plan.WorkflowType, state)
 	if err := s.env.GetWorkflowError(); err != nil {
-		return Simulated{}, fmt.Errorf("simulating %s for %s: %w", s.Workflow, s.ref, err)
+		return exit, err
 	}
-	var exit plan.Exit
-	if err := s.env.GetWorkflowResult(&exit); err != nil {
-		return Simulated{}, fmt.Errorf("reading the end of the simulation: %w", err)
-	}
-	entries, err := s.books.JournalOf(ctx, s.Workflow, s.ref.String())
-	return Simulated{
-		Exit:  SimulatedExit{Reason: exit.Reason, Node: exit.Node, Detail: exit.Detail},
-		Steps: Steps(entries), Effects: append([]Effect{}, s.effects...),
-	}, err
+	return exit, s.env.GetWorkflowResult(&exit)
 }
 
 // happen makes a planned entry true and tells the enrollment.
 func (s *simulation) happen(ctx context.Context, entry *planned) {
+	entry.came = true
 	if err := s.apply(ctx, entry); err != nil {
 		s.env.SignalWorkflow(plan.SignalUnenroll, plan.Unenroll{Reason: plan.ExitUnenrolled, Detail: err.Error()})
 		return
@@ -262,17 +298,7 @@ func (s *simulation) apply(ctx context.Context, entry *planned) error {
 	if entry.Set == nil {
 		return nil
 	}
-	catalog, err := s.books.Catalog(ctx)
-	if err != nil {
-		return err
-	}
-	values := map[string]string{}
-	for name, value := range entry.Set {
-		if values[name], err = catalog.Canonical(s.ref.Object, name, value); err != nil {
-			return err
-		}
-	}
-	return s.books.Update(ctx, s.ref, values, entry.at, "simulation")
+	return s.books.Update(ctx, s.ref, entry.values, entry.at, "simulation")
 }
 
 // fault fails the attempts that a planned entry says should fail.
@@ -324,24 +350,4 @@ func Steps(entries []plan.Entry) []Step {
 		}
 	}
 	return steps
-}
-
-// ParseRecord reads the file of `simulate --record`.
-func ParseRecord(text []byte) (record SimulatedRecord, err error) {
-	return record, unmarshal(text, &record, "the record")
-}
-
-// ParseEvents reads the file of `simulate --events`.
-func ParseEvents(text []byte) (events []Planned, err error) {
-	return events, unmarshal(text, &events, "the events")
-}
-
-func unmarshal(text []byte, into any, what string) error {
-	decoder := json.NewDecoder(strings.NewReader(string(text)))
-	decoder.DisallowUnknownFields()
-	decoder.UseNumber()
-	if err := decoder.Decode(into); err != nil {
-		return fmt.Errorf("reading %s: %w", what, err)
-	}
-	return nil
 }

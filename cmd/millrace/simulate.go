@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -67,7 +68,10 @@ func (a *app) simulate(ctx context.Context, path string, flags simulateFlags) er
 		if err != nil {
 			return usagef("--until: %w", err)
 		}
-		journey.Horizon = ahead.After(start, time.UTC, false).Sub(start)
+		if ahead.Negative() {
+			return usagef("--until %q lies before the start", flags.until)
+		}
+		journey.Until = ahead.After(start, time.UTC, false)
 	}
 	definition, publication, err := a.compile(path, start)
 	if err != nil {
@@ -92,14 +96,29 @@ func (a *app) simulate(ctx context.Context, path string, flags simulateFlags) er
 			return fmt.Errorf("reading the events: %w", err)
 		}
 		if journey.Events, err = testsuite.ParseEvents(content); err != nil {
-			return fmt.Errorf("%s: %w", flags.events, err)
+			return a.mistaken(flags.events, fmt.Errorf("%s: %w", flags.events, err))
 		}
+	}
+	for _, id := range definition.Placeholders() {
+		a.note("warning: %s is a placeholder: it is passed over", id)
 	}
 	shown, err := testsuite.Simulate(ctx, journey)
 	if err != nil {
-		return err
+		return a.mistaken(flags.events, err)
 	}
 	return a.show(shown, func(w io.Writer) { printSimulated(w, shown) })
+}
+
+// mistaken prints what is wrong with the entries of --events, a line for each, for their author.
+func (a *app) mistaken(events string, err error) error {
+	var mistakes testsuite.Mistakes
+	if !errors.As(err, &mistakes) {
+		return err
+	}
+	for _, mistake := range mistakes {
+		a.note("%s: %s", events, printable(mistake))
+	}
+	return exitFailed
 }
 
 // compile reads the definition of a file and what its workspace publishes with it. What is wrong with it is printed
@@ -131,14 +150,14 @@ func (a *app) compile(path string, at time.Time) (*definition.File, store.Public
 }
 
 func printSimulated(w io.Writer, shown testsuite.Simulated) {
-	rows := [][]string{{"AT", "ACTION", "KIND", "PORT", "NOTE"}}
+	rows := [][]string{{"AT (UTC)", "ACTION", "KIND", "PORT", "NOTE"}}
 	for _, step := range shown.Steps {
 		rows = append(rows, []string{step.At.Format("2006-01-02 15:04"), step.Node, step.Kind, step.Port, step.Note})
 	}
 	table(w, rows)
 	if len(shown.Effects) > 0 {
 		fmt.Fprintln(w)
-		rows = [][]string{{"AT", "ACTION", "CHANNEL", "TO", "WHAT"}}
+		rows = [][]string{{"AT (UTC)", "ACTION", "CHANNEL", "TO", "WHAT"}}
 		for _, effect := range shown.Effects {
 			rows = append(rows, []string{effect.At.Format("2006-01-02 15:04"), effect.Node, effect.Channel, effect.To, effect.Summary})
 		}

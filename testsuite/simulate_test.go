@@ -1,0 +1,126 @@
+package testsuite_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/millrace/millrace/testsuite"
+	"github.com/stretchr/testify/require"
+)
+
+// simulateRounds takes a contact through three hundred rounds of two actions, which are several runs.
+func simulateRounds(t *testing.T, until time.Time, events ...testsuite.Planned) (testsuite.Simulated, error) {
+	t.Helper()
+	return testsuite.Simulate(t.Context(), testsuite.Simulation{
+		Workspace: compiled(t, `
+-- objects/contact.yaml --
+object: contact
+properties:
+  - {name: points, type: number}
+-- workflows/journey.yaml --
+workflow: journey
+object: contact
+actions:
+  - {id: count, adjust_number_property: {property: points, by: 1}}
+  - {id: pause, delay_set_amount: {for: 1h}}
+  - {id: again, go_to: count, max_visits: 300}
+  - {id: open, delay_until_event: {event: page_viewed}}
+  - {id: last, adjust_number_property: {property: points, by: 1}}
+  - {id: really, adjust_number_property: {property: points, by: 1}}
+`),
+		Workflow: "journey", Start: time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC), Until: until, Events: events,
+		Record: testsuite.SimulatedRecord{Object: "contact", ID: "1"},
+	})
+}
+
+func TestSimulationGoesOnInTheNextRun(t *testing.T) {
+	t.Parallel()
+	shown, err := simulateRounds(t, time.Time{},
+		testsuite.Planned{After: "0s", Fail: "count", Error: "400", Times: 1},
+		testsuite.Planned{After: "299h", Set: map[string]any{"points": 5000}},
+		testsuite.Planned{After: "400h", Type: "page_viewed"})
+	require.NoError(t, err)
+	require.Len(t, shown.Steps, 603)
+	require.Equal(t, "failed", shown.Steps[0].Port)
+	opened := shown.Steps[600]
+	require.Equal(t, "open", opened.Node)
+	require.Equal(t, time.Date(2027, 3, 13, 21, 0, 0, 0, time.UTC), opened.At, "no time is lost between runs")
+	require.Equal(t, time.Date(2027, 3, 18, 1, 0, 0, 0, time.UTC), shown.Steps[601].At)
+	require.Equal(t, testsuite.SimulatedExit{Reason: "completed", Node: "really"}, shown.Exit, "the last one, though it is folded")
+}
+
+func TestSimulationEndsWhereItIsTold(t *testing.T) {
+	t.Parallel()
+	shown, err := simulateRounds(t, time.Date(2027, 3, 12, 9, 30, 0, 0, time.UTC))
+	require.NoError(t, err)
+	require.Len(t, shown.Steps, 530)
+	require.Equal(t, testsuite.SimulatedExit{Reason: "waiting", Node: "pause", Detail: "nothing more can happen before --until 2027-03-12T09:30:00Z"}, shown.Exit)
+	shown, err = simulateRounds(t, time.Time{})
+	require.NoError(t, err)
+	require.Equal(t, testsuite.SimulatedExit{Reason: "waiting", Node: "open", Detail: "nothing more can happen"}, shown.Exit)
+}
+
+func TestPlannedEntriesAreValidated(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, entry, wants string
+	}{
+		{"no time", `{"type": "opened"}`, "write either `after` or `at`"},
+		{"two times", `{"after": "1d", "at": "2027-05-10T09:00:00Z", "type": "opened"}`, "write either `after` or `at`"},
+		{"no duration", `{"after": "soon", "type": "opened"}`, `after: invalid value: "soon" is not a duration`},
+		{"before the start", `{"after": "-1d", "type": "opened"}`, `after: "-1d" is before the start`},
+		{"no instant", `{"at": "tomorrow", "type": "opened"}`, `at: "tomorrow" is not an instant`},
+		{"nothing", `{"after": "1d"}`, "write exactly one of `type`, `set` and `fail`"},
+		{"two things", `{"after": "1d", "type": "opened", "set": {"points": 1}}`, "write exactly one of `type`, `set` and `fail`"},
+		{"no name", `{"after": "1d", "type": "page viewed"}`, `type: "page viewed" is not a name of a event: use letters`},
+		{"properties of a set", `{"after": "1d", "set": {"points": 1}, "properties": {}}`, "`properties` belongs to `type`"},
+		{"unknown property", `{"after": "1d", "set": {"pionts": 1}}`, "set: "},
+		{"wrong value", `{"after": "1d", "set": {"points": "many"}}`, "set: property points"},
+		{"unknown action", `{"after": "1d", "fail": "cuont", "error": "500"}`, `fail: no action "cuont" runs in journey: did you mean "count"?`},
+		{"no status", `{"after": "1d", "fail": "count"}`, `error: "" is not an HTTP status of a failure`},
+		{"a good status", `{"after": "1d", "fail": "count", "error": "200"}`, `error: "200" is not an HTTP status of a failure`},
+		{"negative times", `{"after": "1d", "fail": "count", "error": "500", "times": -1}`, "times: -1 is negative"},
+		{"times without fail", `{"after": "1d", "type": "opened", "times": 2}`, "`error` and `times` belong to `fail`"},
+		{"null", `null`, "null says nothing: write an object {…}"},
+		{"wrong type", `{"after": 1}`, `after: write text as in "…", not a number`},
+		{"no whole number", `{"times": 1.5}`, "times: write a whole number, not 1.5"},
+		{"unknown key", `{"afetr": "1d"}`, `unknown key "afetr"`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			events, err := testsuite.ParseEvents([]byte(`[{"after": "0s", "type": "opened"}, ` + test.entry + `]`))
+			if err == nil {
+				_, err = simulateRounds(t, time.Time{}, events...)
+			}
+			var mistakes testsuite.Mistakes
+			require.ErrorAs(t, err, &mistakes)
+			require.Len(t, mistakes, 1)
+			require.Contains(t, mistakes[0], "entry 2: "+test.wants)
+			require.NotContains(t, mistakes[0], "Go ")
+		})
+	}
+}
+
+func TestInputOfASimulationIsOneJSONValue(t *testing.T) {
+	t.Parallel()
+	for text, wants := range map[string]string{
+		``:      "there is no JSON value",
+		`null`:  "null says nothing: write a list […]",
+		`{}`:    "write a list […], not an object",
+		`[`:     "the JSON value has no end",
+		`[] []`: "there is text behind the end of the JSON value",
+		`[}`:    "this is not JSON: invalid character '}'",
+	} {
+		_, err := testsuite.ParseEvents([]byte(text))
+		require.ErrorContains(t, err, wants, text)
+	}
+	for text, wants := range map[string]string{
+		`null`:                          "null says nothing: write an object {…}",
+		`{"associations": [{"id": 7}]}`: `associations.id: write text as in "…", not a number`,
+		`{"associations": {}}`:          "associations: write a list […], not an object",
+		`{"primary": "yes"}`:            "primary: write true or false, not text",
+	} {
+		_, err := testsuite.ParseRecord([]byte(text))
+		require.ErrorContains(t, err, wants, text)
+	}
+}
