@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -194,6 +195,11 @@ func flagError(command *cobra.Command, err error) error {
 	if words := command.Flags().Args(); command.HasSubCommands() && len(words) > 0 { // the flag of a command that is not there
 		return subcommandOf(command)(command, words)
 	}
+	var invalid *pflag.InvalidValueError
+	var number *strconv.NumError
+	if errors.As(err, &invalid) && errors.As(err, &number) {
+		return usagef("--%s takes a whole number, not %q", invalid.GetFlag().Name, invalid.GetValue())
+	}
 	suggestion := ""
 	var unknown *pflag.NotExistError
 	if errors.As(err, &unknown) {
@@ -247,15 +253,19 @@ func (a *app) show(value any, text func(w io.Writer)) error {
 
 // table writes rows with aligned columns; the first one is the head.
 func table(w io.Writer, rows [][]string) {
-	columns := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var aligned strings.Builder
+	columns := tabwriter.NewWriter(&aligned, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
 		cells := make([]string, len(row))
 		for i, cell := range row {
 			cells[i] = printable(cell)
 		}
-		fmt.Fprintln(columns, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
+		fmt.Fprintln(columns, strings.Join(cells, "\t"))
 	}
 	columns.Flush() // into memory
+	for line := range strings.Lines(aligned.String()) {
+		fmt.Fprintln(w, strings.TrimRight(line, " \n"))
+	}
 }
 
 // printable replaces what could break a line or steer a terminal: values come from anywhere.

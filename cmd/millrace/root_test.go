@@ -137,6 +137,8 @@ func TestWrongUsage(t *testing.T) {
 		want string
 	}{
 		{"unknown command", []string{"chek"}, `unknown command "chek" for "millrace": did you mean "check"?`},
+		{"looking back", []string{"simulate", "x.yaml", "--until=-1d"}, `--until "-1d" lies before the start`},
+		{"flag without a number", []string{"simulate", "x.yaml", "--seed", "abc"}, `--seed takes a whole number, not "abc"`},
 		{"unknown command with flags", []string{"evnt", "x", "--record", "contact/1"}, `did you mean "event"?`},
 		{"unknown command of a group", []string{"kinds", "lst"}, `unknown command "lst" for "millrace kinds": did you mean "list"?`},
 		{"group alone", []string{"records"}, "needs a command: delete, get, list, restore, set"},
@@ -231,6 +233,13 @@ func TestTablesCannotSteerTheTerminal(t *testing.T) {
 	var out strings.Builder
 	table(&out, [][]string{{"HEAD", "B"}, {"\x1b[2J\n", "z"}})
 	require.Equal(t, "HEAD   B\n [2J   z\n", out.String())
+}
+
+func TestColumnsStayBehindEmptyCells(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	table(&out, [][]string{{"A", "B", "NOTE"}, {"one", "", ""}, {"2", "longer", "n"}, {"3", "", "n"}})
+	require.Equal(t, "A    B       NOTE\none\n2    longer  n\n3            n\n", out.String())
 }
 
 func TestNoServer(t *testing.T) {
