@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/google/uuid"
+	"github.com/millrace/millrace/internal/devserver"
 	"github.com/millrace/millrace/internal/enroll"
 	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/testsuite"
@@ -34,7 +36,10 @@ func TestDemoTakesPeopleThroughWeeksInSeconds(t *testing.T) {
 		}
 		Mails []plan.Message
 	}
-	shell := newShell(t, "", "TMPDIR="+t.TempDir())
+	server, err := devserver.Find(t.Context(), os.Stderr, false)
+	require.NoError(t, err)
+	cache, temporary := t.TempDir(), t.TempDir()
+	shell := newShell(t, "", "TMPDIR="+temporary, "XDG_CACHE_HOME="+cache, "MILLRACE_DEVSERVER="+server.Path)
 	shell.json(t, &shown, "demo")
 	require.Len(t, shown.Enrollments, 4)
 	for _, enrollment := range shown.Enrollments {
@@ -52,6 +57,23 @@ func TestDemoTakesPeopleThroughWeeksInSeconds(t *testing.T) {
 	}
 	require.Contains(t, shell.ok(t, "outbox", "--database", shown.Database), "Welcome aboard, Ada")
 	require.False(t, answers(shown.UI), "nothing is left running")
+
+	require.Equal(t, "sqlite://"+filepath.Join(cache, "millrace", "demo", "millrace.db"), shown.Database)
+	text := shell.ok(t, "demo")
+	require.Contains(t, shell.ok(t, "outbox", "--database", shown.Database), "Welcome aboard, Ada", "the second demo begins anew in the same folder")
+	require.Equal(t, 1, strings.Count(text, "http://"), text)
+	require.Contains(t, text, "millrace demo --keep")
+	require.Contains(t, text, "AT (UTC)")
+	left, err := os.ReadDir(temporary)
+	require.NoError(t, err)
+	require.Empty(t, left)
+
+	lock := flock.New(filepath.Join(cache, "millrace", "demo.lock"))
+	require.NoError(t, lock.Lock())
+	defer func() { require.NoError(t, lock.Unlock()) }()
+	other := shown.Database
+	shell.json(t, &shown, "demo")
+	require.NotEqual(t, other, shown.Database, "a second demo at the same time")
 }
 
 // answers tells whether something listens at an address.

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/millrace/millrace/examples"
 	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/definition"
@@ -101,10 +102,11 @@ func (a *app) demo(ctx context.Context, keep bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, server.Stop()) }()
-	folder, err := os.MkdirTemp("", "millrace-demo-")
+	folder, release, err := demoFolder()
 	if err != nil {
 		return fmt.Errorf("making room for the demo's database: %w", err)
 	}
+	defer release()
 	database := "sqlite://" + filepath.Join(folder, databaseFile)
 	books, err := store.Open(ctx, database)
 	if err != nil {
@@ -139,6 +141,33 @@ func (a *app) demo(ctx context.Context, keep bool) (err error) {
 		<-working.Done()
 	}
 	return nil
+}
+
+// demoFolder makes an empty folder for the demo: always the same one, which stays for `millrace outbox`, or one of
+// its own while another demo uses that.
+func demoFolder() (folder string, release func(), err error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", nil, err
+	}
+	folder = filepath.Join(cache, "millrace", "demo")
+	if err := os.MkdirAll(filepath.Dir(folder), 0o755); err != nil {
+		return "", nil, err
+	}
+	lock := flock.New(folder + ".lock")
+	held, err := lock.TryLock()
+	if err != nil {
+		return "", nil, err
+	}
+	release = func() { _ = lock.Unlock() } // also done by the end of the process
+	if !held {
+		folder, err = os.MkdirTemp("", "millrace-demo-")
+		return folder, release, err
+	}
+	if err = os.RemoveAll(folder); err == nil {
+		err = os.Mkdir(folder, 0o755)
+	}
+	return folder, release, err
 }
 
 // demoJourneys publishes the workspace and takes every contact through it.
@@ -228,17 +257,21 @@ func broken(problems schema.Diagnostics) error {
 func printDemo(w io.Writer, result demoResult, keep bool) {
 	for _, enrollment := range result.Enrollments {
 		fmt.Fprintf(w, "%s: %s\n\n", enrollment.Record, enrollment.Story)
-		rows := [][]string{}
+		rows := [][]string{{"  AT (UTC)", "ACTION", "PORT", "NOTE"}}
 		for _, step := range enrollment.Steps {
 			rows = append(rows, []string{"  " + step.At.Format("Mon 2 Jan 15:04"), step.Node, step.Port, step.Note})
 		}
 		table(w, rows)
-		fmt.Fprintf(w, "  %s\n  %s%s\n\n", enrollment.Exit.Reason, result.UI, enrollment.History)
+		fmt.Fprintf(w, "  %s\n", enrollment.Exit.Reason)
+		if keep {
+			fmt.Fprintf(w, "  %s%s\n", result.UI, enrollment.History)
+		}
+		fmt.Fprintln(w)
 	}
 	fmt.Fprintf(w, "%d mails were written instead of sent. Read them:\n  millrace outbox --database %s\n", len(result.Mails), result.Database)
 	fmt.Fprintf(w, "Web UI: %s", result.UI)
 	if !keep {
-		fmt.Fprint(w, " (closed now; `millrace demo --keep` leaves it open)")
+		fmt.Fprint(w, " (closed now; `millrace demo --keep` keeps it open and shows the address of every history)")
 	}
 	fmt.Fprintln(w)
 }
