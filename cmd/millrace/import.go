@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -33,6 +35,9 @@ need a mapping.
 -o DIR is the folder to write to; by default it is the workspace around the
 working directory, or that directory itself. -o json or -o text, also beside
 -o DIR, is the form of the report: write ./json for a folder of that name.
+
+Files that are there are kept; a definition that differs is reported, and an
+import into another folder shows the new one.
 
 When something was left as a placeholder, the command exits with 3.`,
 		Example: "  millrace import hubspot flow.json -o my-workspace -o json",
@@ -73,9 +78,9 @@ func (a *app) importHubSpot(files []string, folder string) error {
 		folder, _ = definition.FindWorkspace(a.Folder)
 	}
 	folder = a.absolute(folder)
-	imported, err := importer.Import(sources, importer.Options{Exists: func(path string) bool {
-		_, err := os.Stat(filepath.Join(folder, filepath.FromSlash(path)))
-		return err == nil
+	imported, err := importer.Import(sources, importer.Options{Read: func(path string) ([]byte, bool) {
+		content, err := os.ReadFile(filepath.Join(folder, filepath.FromSlash(path)))
+		return content, !errors.Is(err, fs.ErrNotExist)
 	}})
 	if err != nil {
 		return fmt.Errorf("importing: %w", err)

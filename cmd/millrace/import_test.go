@@ -35,6 +35,12 @@ func TestImportOfHubSpotFlows(t *testing.T) {
 	var report importer.Report
 	term.run("import", "hubspot", "flow.json", "-o", importedFlowDir, "-o", "json").succeeds().decode(&report)
 	require.True(t, report.Runnable)
+
+	ours := filepath.Join(importedFlowDir, importedFlow)
+	term.replace(ours, "workflow: ", "# Ours.\nworkflow: ")
+	result = term.run("import", "hubspot", "flow.json", "-o", importedFlowDir).succeeds()
+	require.Contains(t, result.stdout, "kept      "+importedFlow)
+	term.replace(ours, "# Ours.", "# Still ours.")
 }
 
 func TestImportWithPlaceholdersExitsWithThree(t *testing.T) {

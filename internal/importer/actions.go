@@ -274,7 +274,7 @@ func (w *workflow) sendEmail(a *action) ([]step, error) {
 	w.need("email", id, name)
 	w.space.emails[name] = emailStub{contentID: id, subject: a.title()}
 	steps := one("send_email", mapping(entry{"email", str(name)}, entry{"to", w.contacts()}))
-	if w.space.hasEmail(name) {
+	if _, filled := w.space.email(name); filled {
 		return steps, nil
 	}
 	return steps, fmt.Errorf("the content of the e-mail %s is not part of a flow: fill in emails/%s.md", id, name)

@@ -19,10 +19,10 @@ const (
 
 // Options say what is there already.
 type Options struct {
-	// Exists tells whether the workspace that the import goes to has a file; nil = an empty workspace. Such a
-	// file is kept, unless it is the definition of an imported flow. An e-mail that is there is no placeholder,
-	// and an object that is declared gets a second file for what it lacks.
-	Exists func(path string) bool
+	// Read returns a file of the workspace that the import goes to, if it has one; nil = an empty workspace. Such
+	// a file is kept. An e-mail that somebody filled in is no placeholder, and an object that is declared gets
+	// another file for what it lacks.
+	Read func(path string) (content []byte, found bool)
 }
 
 // Result is an imported workspace.
@@ -35,7 +35,7 @@ type Result struct {
 // GET /automation/v4/flows/{id}, lists of them, or {"results": […]}. The error names the first document
 // that is no flow.
 func Import(sources map[string][]byte, options Options) (Result, error) {
-	space := newWorkspace(options.Exists)
+	space := newWorkspace(options.Read)
 	var flows []*workflow
 	for _, name := range slices.Sorted(maps.Keys(sources)) {
 		found, err := read(name, sources[name])
@@ -56,7 +56,12 @@ func Import(sources map[string][]byte, options Options) (Result, error) {
 		if err != nil {
 			return Result{}, fmt.Errorf("writing flow %s: %w", flow.report.Flow, err)
 		}
-		result.Files["workflows/"+flow.report.Workflow+".yaml"] = content
+		path := "workflows/" + flow.report.Workflow + ".yaml"
+		if there, found := space.read(path); found && !bytes.Equal(there, content) {
+			space.kept = append(space.kept, path)
+		} else {
+			result.Files[path] = content
+		}
 		result.Report.Flows = append(result.Report.Flows, flow.report)
 		result.Report.Runnable = result.Report.Runnable && flow.report.Runnable
 	}

@@ -90,6 +90,9 @@ func (r Report) Print(to io.Writer) error {
 		out.line("renamed   %s %s is %s here", one.Object, one.HubSpot, one.Name)
 	}
 	for _, path := range r.Kept {
+		if strings.HasPrefix(path, "workflows/") {
+			path += ": it differs; import into another folder to see the new one"
+		}
 		out.line("kept      %s", path)
 	}
 	for _, path := range r.Files {

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,7 +13,7 @@ import (
 
 // workspace collects what the workflows of an import refer to, for the files beside them.
 type workspace struct {
-	exists func(path string) bool
+	read   func(path string) (content []byte, found bool)
 	flows  map[string]string            // workflow ids by HubSpot's flow id
 	shapes map[string]map[string]*usage // by object and property
 	emails map[string]emailStub
@@ -35,12 +36,12 @@ type usage struct {
 type emailStub struct{ contentID, subject string }
 type listStub struct{ listID, object string }
 
-func newWorkspace(exists func(string) bool) *workspace {
-	if exists == nil {
-		exists = func(string) bool { return false }
+func newWorkspace(read func(string) ([]byte, bool)) *workspace {
+	if read == nil {
+		read = func(string) ([]byte, bool) { return nil, false }
 	}
 	return &workspace{
-		exists: exists, flows: map[string]string{}, shapes: map[string]map[string]*usage{},
+		read: read, flows: map[string]string{}, shapes: map[string]map[string]*usage{},
 		emails: map[string]emailStub{}, lists: map[string]listStub{}, users: map[string]bool{}, teams: map[string]bool{},
 		theirs: map[[2]string]string{},
 	}
@@ -118,18 +119,14 @@ func (s *workspace) files(files map[string][]byte) error {
 		if declaration == nil {
 			continue
 		}
-		path := "objects/" + object + ".yaml"
-		if s.exists(path) { // declarations add up, and of two for one property that file's, which is read later, counts
-			path = "objects/" + object + "-imported.yaml"
-		}
 		content, err := render(declaration)
 		if err != nil {
 			return err
 		}
-		files[path] = content
+		files[s.objectFile(object, content)] = content
 	}
 	for name, stub := range s.emails {
-		if !s.hasEmail(name) {
+		if there, _ := s.email(name); !there {
 			files["emails/"+name+".md"] = stub.content()
 		}
 	}
@@ -145,13 +142,30 @@ func (s *workspace) files(files map[string][]byte) error {
 	return s.add(files, "users.yaml", s.people())
 }
 
-func (s *workspace) hasEmail(name string) bool {
-	return s.exists("emails/"+name+".md") || s.exists("emails/"+name+".html")
+// objectFile is where a declaration goes: beside other declarations of the object, which add up. Of two for one
+// property that of the file counts which is read later, and that is the one without a suffix.
+func (s *workspace) objectFile(object string, content []byte) string {
+	path := "objects/" + object + ".yaml"
+	for n := 1; ; n++ {
+		if there, found := s.read(path); !found || bytes.Equal(there, content) {
+			return path
+		}
+		path = fmt.Sprintf("objects/%s-imported%s.yaml", object, strings.TrimPrefix(fmt.Sprintf("-%d", n), "-1"))
+	}
+}
+
+// email tells whether an e-mail is there, and whether somebody has filled it in.
+func (s *workspace) email(name string) (there, filled bool) {
+	if content, found := s.read("emails/" + name + ".md"); found {
+		return true, !bytes.Contains(content, []byte(s.emails[name].body()))
+	}
+	_, found := s.read("emails/" + name + ".html")
+	return found, found
 }
 
 // add writes a file unless the workspace has it already.
 func (s *workspace) add(files map[string][]byte, path string, node *yaml.Node) error {
-	if s.exists(path) {
+	if _, found := s.read(path); found {
 		s.kept = append(s.kept, path)
 		return nil
 	}
@@ -253,7 +267,11 @@ func (e emailStub) content() []byte {
 		subject = "HubSpot e-mail " + e.contentID
 	}
 	front, _ := render(mapping(entry{"subject", str(subject)}))
-	return fmt.Appendf(nil, "---\n%s---\nFill in the content of the HubSpot e-mail %s here, then take `placeholder: true` from the actions that send it.\n", front, e.contentID)
+	return fmt.Appendf(nil, "---\n%s---\n%s", front, e.body())
+}
+
+func (e emailStub) body() string {
+	return fmt.Sprintf("Fill in the content of the HubSpot e-mail %s here, then take `placeholder: true` from the actions that send it.\n", e.contentID)
 }
 
 // people declares users and teams by their HubSpot ids.

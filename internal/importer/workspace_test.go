@@ -1,20 +1,59 @@
 package importer_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/millrace/millrace/internal/importer"
 	"github.com/stretchr/testify/require"
 )
 
+// into imports into a workspace that has files.
+func into(files map[string][]byte) importer.Options {
+	return importer.Options{Read: func(path string) ([]byte, bool) { content, found := files[path]; return content, found }}
+}
+
+func TestSecondImportLeavesWhatTheAuthorDid(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile("testdata/kinds.json")
+	require.NoError(t, err)
+	sources := map[string][]byte{"kinds.json": content}
+	first, err := importer.Import(sources, importer.Options{})
+	require.NoError(t, err)
+	files := maps.Clone(first.Files)
+	again, err := importer.Import(sources, into(files))
+	require.NoError(t, err)
+	require.Equal(t, first.Report.Flows, again.Report.Flows, "a stub is still a placeholder")
+	require.Empty(t, slices.DeleteFunc(slices.Collect(maps.Keys(again.Files)), func(path string) bool {
+		return bytes.Equal(again.Files[path], files[path])
+	}))
+
+	definition := first.Report.Flows[0].Workflow
+	files["workflows/"+definition+".yaml"] = append([]byte("# Ours.\n"), files["workflows/"+definition+".yaml"]...)
+	files["emails/hubspot-400001.md"] = []byte("---\nsubject: Ours\n---\nHello.\n")
+	files["objects/contact.yaml"], files["objects/contact-imported.yaml"] = []byte("object: contact\n"), []byte("object: contact\n")
+	edited, err := importer.Import(sources, into(files))
+	require.NoError(t, err)
+	require.Equal(t, []string{"objects/contact-imported-2.yaml"}, edited.Report.Files)
+	require.Contains(t, edited.Report.Kept, "workflows/"+definition+".yaml")
+	require.Len(t, edited.Report.Flows[0].Placeholders, len(first.Report.Flows[0].Placeholders)-1)
+	var report strings.Builder
+	require.NoError(t, edited.Report.Print(&report))
+	require.Contains(t, report.String(), "kept      workflows/"+definition+".yaml: it differs; import into another folder to see the new one\n")
+}
+
 func TestFilesThatAreThereAreKept(t *testing.T) {
 	t.Parallel()
 	content, err := os.ReadFile("testdata/kinds.json")
 	require.NoError(t, err)
-	there := map[string]bool{"millrace.yaml": true, "users.yaml": true, "emails/hubspot-400001.html": true, "objects/contact.yaml": true}
-	result, err := importer.Import(map[string][]byte{"kinds.json": content}, importer.Options{Exists: func(path string) bool { return there[path] }})
+	result, err := importer.Import(map[string][]byte{"kinds.json": content}, into(map[string][]byte{
+		"millrace.yaml": nil, "users.yaml": nil, "emails/hubspot-400001.html": nil, "objects/contact.yaml": nil,
+	}))
 	require.NoError(t, err)
 	require.Equal(t, []string{"emails/hubspot-400002.md", "objects/contact-imported.yaml", "workflows/every-kind-gru-e-more-501.yaml"}, result.Report.Files)
 	require.Equal(t, []string{"millrace.yaml", "users.yaml"}, result.Report.Kept)
