@@ -206,7 +206,7 @@ func (m message) refused(stage string, err error) *Refused {
 	if !errors.As(err, &reply) {
 		return lineDown(stage, "unreachable", err)
 	}
-	said := fmt.Errorf("%s: %d %s", stage, reply.Code, strings.ReplaceAll(reply.Msg, m.to, "recipient"))
+	said := fmt.Errorf("%s: %d %s", stage, reply.Code, m.masked(reply.Msg))
 	switch {
 	case reply.Code < 500:
 		return &Refused{Reason: "deferred", Temporary: true, Err: said}
@@ -214,6 +214,11 @@ func (m message) refused(stage string, err error) *Refused {
 		return &Refused{Reason: "no-such-mailbox", Err: said}
 	}
 	return &Refused{Reason: "rejected", Err: said}
+}
+
+// masked is what the server says without the recipient's address, in whichever case it repeats that.
+func (m message) masked(text string) string {
+	return regexp.MustCompile("(?i)"+regexp.QuoteMeta(m.to)).ReplaceAllLiteralString(text, "recipient")
 }
 
 var enhancedCode = regexp.MustCompile(`^5\.(\d{1,3})\.\d{1,3}\b`)
