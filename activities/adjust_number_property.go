@@ -68,7 +68,7 @@ func number(ctx context.Context, env *action.Env, property string, value crm.Val
 	}
 	amount, err := crm.ParseNumber(crm.Text(resolved))
 	if err != nil {
-		return crm.Number{}, action.Permanent("invalid-value", "property %s cannot change by %q: not a number", property, crm.Text(resolved))
+		return crm.Number{}, action.Permanent("invalid-value", "property %s cannot change by that value: not a number", property)
 	}
 	return amount, nil
 }

@@ -126,7 +126,7 @@ func wholeNumber(value any) (int, error) {
 	}
 	n, ok := number.Int()
 	if !ok {
-		return 0, invalidf("%s is not a whole number of use here", number)
+		return 0, invalidf("%q is not a whole number of use here", number)
 	}
 	return n, nil
 }

@@ -45,7 +45,7 @@ func ParseNumber(text string) (Number, error) {
 		return Number{}, nil
 	}
 	if shift > 2*maxDigits || shift < -2*maxDigits || len(whole)+shift > maxDigits || len(fraction)-shift > maxDigits || len(whole)+len(fraction) > 2*maxDigits {
-		return Number{}, invalidf("%s has more than %d digits", clip(text), maxDigits)
+		return Number{}, invalidf("%q has more than %d digits", clip(text), maxDigits)
 	}
 	unscaled, _ := new(big.Int).SetString(whole+fraction, 10)
 	if strings.HasPrefix(mantissa, "-") {
@@ -131,7 +131,7 @@ func (n Number) bounded() (Number, error) {
 // ErrInvalid: another degree, an even root of a negative number.
 func (n Number) Root(degree int) (Number, error) {
 	if degree < 1 || degree > 100 || (n.Sign() < 0 && degree%2 == 0) {
-		return Number{}, invalidf("%s has no root of degree %d", n, degree)
+		return Number{}, invalidf("%q has no root of degree %d", n, degree)
 	}
 	if n.Sign() < 0 {
 		positive, err := n.Neg().Root(degree)
