@@ -145,9 +145,10 @@ func (a *app) createStore(ctx context.Context) (*store.Store, error) {
 	return store.Open(ctx, url)
 }
 
-// makeStateFolder makes .millrace, which no repository should hold.
+// makeStateFolder makes .millrace, which no repository should hold, and which nobody else may look into: records and
+// mails are in it.
 func makeStateFolder(folder string) error {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
+	if err := errors.Join(os.MkdirAll(folder, 0o700), os.Chmod(folder, 0o700)); err != nil {
 		return fmt.Errorf("making room for the workspace's state: %w", err)
 	}
 	ignore := filepath.Join(folder, ".gitignore")

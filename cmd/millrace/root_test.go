@@ -330,6 +330,17 @@ func TestTheServerIsThatOfTheEnvironmentARunningDevOrTheProfile(t *testing.T) {
 	require.Equal(t, "named:1", address("TEMPORAL_ADDRESS=named:1"))
 }
 
+func TestNobodyElseLooksIntoTheState(t *testing.T) {
+	t.Parallel()
+	term := newWorkspace(t)
+	state := filepath.Join(term.Folder, stateFolder)
+	require.NoError(t, os.Mkdir(state, 0o755)) // by an earlier version
+	term.run("push").succeeds()
+	info, err := os.Stat(state)
+	require.NoError(t, err)
+	require.Equal(t, fs.FileMode(0o700), info.Mode().Perm())
+}
+
 func TestOneDevAtATime(t *testing.T) {
 	t.Parallel()
 	state := t.TempDir()
