@@ -22,12 +22,17 @@ type Ref struct{ Object, ID string }
 
 func (r Ref) String() string { return r.Object + "/" + r.ID }
 
-// ParseRef reads a record reference such as contact/51. The id may be any text without a slash, a
-// space or a control character.
+const maxID = 200 // bytes of a record's id
+
+// ParseRef reads a record reference such as contact/51. The id is of printable ASCII without slashes and spaces:
+// it is part of Temporal's ids, which travel in headers.
 func ParseRef(text string) (Ref, error) {
 	object, id, found := strings.Cut(text, "/")
 	if !found || object == "" || id == "" || strings.ContainsFunc(id, func(r rune) bool { return r == '/' || r <= ' ' }) {
-		return Ref{}, fmt.Errorf("%q is not a record: write OBJECT/ID, as in contact/51", text)
+		return Ref{}, fmt.Errorf("%q is not a record: write OBJECT/ID, as in contact/51", clip(text))
+	}
+	if len(id) > maxID || strings.ContainsFunc(id, func(r rune) bool { return r >= 0x7f }) {
+		return Ref{}, fmt.Errorf("%q cannot be a record: ids are of letters, digits and signs of ASCII, at most %d", clip(text), maxID)
 	}
 	return Ref{Object: object, ID: id}, nil
 }

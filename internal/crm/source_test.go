@@ -3,6 +3,7 @@ package crm_test
 import (
 	"encoding/json"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -86,7 +87,7 @@ func TestRecordReferences(t *testing.T) {
 	text, err := ref.MarshalText()
 	require.NoError(t, err)
 	require.Equal(t, "contact/51", string(text))
-	for _, wrong := range []string{"", "contact", "contact/", "/51", "contact/5 1", "contact/5/1"} {
+	for _, wrong := range []string{"", "contact", "contact/", "/51", "contact/5 1", "contact/5/1", "contact/zoë", "contact/\x7f", "contact/" + strings.Repeat("5", 201)} {
 		_, err := crm.ParseRef(wrong)
 		require.Error(t, err, wrong)
 	}
