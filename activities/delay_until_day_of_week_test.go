@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/internal/definition"
 )
 
 func TestDelayUntilDayOfWeek(t *testing.T) {
@@ -39,4 +41,19 @@ func TestDelayUntilDayOfWeekCheck(t *testing.T) {
 	t.Parallel()
 	requireProblems(t, "delay_until_day_of_week: {days: []}", "out-of-range")
 	requireProblems(t, "delay_until_day_of_week: {days: [mo]}", "wrong-value")
+}
+
+// TestDelayUntilDayOfWeekIsNoPauseInACircle has people come back on the day, and within the minute.
+func TestDelayUntilDayOfWeekIsNoPauseInACircle(t *testing.T) {
+	t.Parallel()
+	for config, refused := range map[string]bool{
+		"delay_until_day_of_week: {days: [mon]}":                true,
+		`delay_until_day_of_week: {days: [mon], time: "09:00"}`: true,
+		`delay_until_time_of_day: {time: "09:00"}`:              false,
+		"delay_until_event: {event: page_viewed}":               false,
+	} {
+		file, problems := definition.Read("w.yaml", []byte("workflow: w\nobject: contact\nactions:\n  - {id: day, "+config+"}\n  - {go_to: day}\n"), Kinds())
+		require.Empty(t, problems)
+		require.Equal(t, refused, file.Check(nil).HasErrors(), config)
+	}
 }

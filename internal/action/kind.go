@@ -69,6 +69,8 @@ type Spec[C any] struct {
 
 	// Branches returns the ports that a config names; they come before Ports.
 	Branches func(cfg C) []string
+	// Waits tells whether every visit of a delay waits, so that nobody runs in a circle with it without a pause; nil = it does.
+	Waits func(cfg C) bool
 	// Check reports what tags cannot say.
 	Check func(cfg C, at schema.Pos, problems *schema.Diagnostics)
 	// Run does the action. It reads no clock but env.Now and imports no Temporal package.
@@ -94,6 +96,7 @@ type Kind struct {
 	static   []string
 	decode   func(*schema.Node) (any, schema.Diagnostics)
 	branches func(cfg any) []string
+	waits    func(cfg any) bool
 	run      func(ctx context.Context, env *Env, call plan.Call, cfg any) (plan.Outcome, error)
 }
 
@@ -125,6 +128,9 @@ func Define[C any](spec Spec[C]) Kind {
 			}
 			return spec.Branches(cfg.(C))
 		},
+		waits: func(cfg any) bool {
+			return spec.Category == Delay && (spec.Waits == nil || spec.Waits(cfg.(C)))
+		},
 		run: func(ctx context.Context, env *Env, call plan.Call, cfg any) (plan.Outcome, error) {
 			return spec.Run(ctx, env, call, cfg.(C))
 		},
@@ -150,6 +156,9 @@ func (k Kind) Ports(cfg any) []string {
 func (k Kind) StaticPorts() []string {
 	return append(append([]string(nil), k.static...), plan.PortFailed)
 }
+
+// Waits tells whether every visit of an action with this config waits, for a time or for something to happen.
+func (k Kind) Waits(cfg any) bool { return k.waits(cfg) }
 
 // Allows tells whether the kind may be used on a record type.
 func (k Kind) Allows(object string) bool {

@@ -81,6 +81,12 @@ func (a *Action) fallsThrough() bool {
 	})
 }
 
+// waits tells whether nobody passes the action without a pause. A delay whose config could not be read, or is yet to
+// be written, is given the benefit of the doubt.
+func (a *Action) waits() bool {
+	return a.Kind.Category == action.Delay && (!a.sound || a.Kind.Waits(a.Config))
+}
+
 // reach returns the actions that can be reached from those given, which are among them.
 func (f *flow) reach(from ...*Action) map[*Action]bool {
 	reached := map[*Action]bool{}
@@ -133,7 +139,7 @@ func (f *flow) checkCycles(d *schema.Diagnostics) {
 		}
 		if path := f.hasten(target, jump); path != nil {
 			problem := d.Errorf(jump.at("go_to"), "cycle", "this closes a circle without a wait: %s", strings.Join(append(path, target.ID), " → "))
-			problem.Hint = "put a delay into the circle, or max_visits beside go_to"
+			problem.Hint = "put a delay that always waits into the circle, such as delay_set_amount, or max_visits beside go_to"
 		}
 	}
 }
@@ -153,7 +159,7 @@ func (f *flow) hasten(from, to *Action) []string {
 			slices.Reverse(path)
 			return path
 		}
-		if act.Kind.Category == action.Delay || act.MaxVisits > 0 {
+		if act.waits() || act.MaxVisits > 0 {
 			continue
 		}
 		for _, step := range f.steps(act) {

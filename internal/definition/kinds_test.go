@@ -101,7 +101,10 @@ func testKinds() []action.Kind {
 			ID: "delay_until_event", Category: action.Delay, Ports: []string{"event", "timeout"}, Local: true,
 			Outputs: []action.Output{{Name: "hs_event_criteria_met", Type: "bool"}},
 		}),
-		define(action.Spec[dateConfig]{ID: "delay_until_date_property", Category: action.Delay, Local: true}),
+		define(action.Spec[dateConfig]{
+			ID: "delay_until_date_property", Category: action.Delay, Local: true,
+			Waits: func(cfg dateConfig) bool { return cfg.IfPast == "end" },
+		}),
 		define(action.Spec[branchesConfig]{
 			ID: "branch_and_or", Category: action.Branch, Ports: []string{"none_met"}, Local: true,
 			Branches: func(cfg branchesConfig) []string {
