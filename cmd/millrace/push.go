@@ -147,8 +147,14 @@ func (a *app) readWorkspace(folder string) (*definition.Checked, error) {
 
 // publish publishes a workspace when there is no error in it. The diagnostics of the result are all there are.
 func (a *app) publish(ctx context.Context, books *store.Store, checked *definition.Checked, folder string, how pushing) (pushed, error) {
-	p := publisher{app: a, folder: folder, how: how, Checked: checked, result: pushed{Workflows: []pushedWorkflow{}, DryRun: how.dryRun}}
-	if err := books.Tx(ctx, func(tx *store.Tx) error { return p.publish(ctx, tx) }); err != nil && !errors.Is(err, errNothing) {
+	var p publisher
+	err := books.Tx(ctx, func(tx *store.Tx) error {
+		known := *checked
+		known.Diagnostics = slices.Clone(checked.Diagnostics)
+		p = publisher{app: a, folder: folder, how: how, Checked: &known, result: pushed{Workflows: []pushedWorkflow{}, DryRun: how.dryRun}}
+		return p.publish(ctx, tx)
+	})
+	if err != nil && !errors.Is(err, errNothing) {
 		return pushed{}, err
 	}
 	p.Diagnostics.Sort()

@@ -37,8 +37,9 @@ type refusal struct{ reason, detail string }
 // Admit decides whether a record enters, and gives the enrollment its number (semantics §2.3). Asked twice for
 // one run it answers the same.
 func (a *Activities) Admit(ctx context.Context, request plan.AdmitRequest) (plan.Admission, error) {
-	admission := plan.Admission{Version: workflows.Version}
+	var admission plan.Admission
 	err := a.Store.Tx(ctx, func(tx *store.Tx) error {
+		admission = plan.Admission{Version: workflows.Version}
 		known, found, err := tx.EnrollmentByRun(ctx, request.WorkflowID, request.FirstRun)
 		if err != nil {
 			return err

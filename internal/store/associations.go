@@ -36,9 +36,10 @@ func (tx *Tx) Associate(ctx context.Context, from, to crm.Ref, label string, pri
 	if from == to {
 		return fmt.Errorf("%w: a record is not associated with itself", crm.ErrInvalid)
 	}
-	for _, ref := range []crm.Ref{from, to} {
-		if _, err := tx.get(ctx, ref); err != nil {
-			return fmt.Errorf("%s: %w", ref, err)
+	ways := bothWays(from, to)
+	for _, way := range ways {
+		if _, err := tx.get(ctx, way.from); err != nil {
+			return fmt.Errorf("%s: %w", way.from, err)
 		}
 	}
 	if primary {
@@ -47,15 +48,28 @@ func (tx *Tx) Associate(ctx context.Context, from, to crm.Ref, label string, pri
 			return err
 		}
 	}
-	if err := tx.link(ctx, from, to, label, primary, at); err != nil {
-		return err
+	for _, way := range ways {
+		if err := tx.link(ctx, way, label, primary && way.from == from, at); err != nil {
+			return err
+		}
 	}
-	return tx.link(ctx, to, from, label, false, at)
+	return nil
+}
+
+// way is one direction of an association.
+type way struct{ from, to crm.Ref }
+
+// bothWays are the directions of an association, in the order in which everybody takes hold of their records.
+func bothWays(a, b crm.Ref) [2]way {
+	if b.String() < a.String() {
+		a, b = b, a
+	}
+	return [2]way{{a, b}, {b, a}}
 }
 
 // link writes one direction of an association.
-func (tx *Tx) link(ctx context.Context, from, to crm.Ref, label string, primary bool, at time.Time) error {
-	labels, err := tx.labels(ctx, from, to)
+func (tx *Tx) link(ctx context.Context, w way, label string, primary bool, at time.Time) error {
+	labels, err := tx.labels(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -68,14 +82,14 @@ func (tx *Tx) link(ctx context.Context, from, to crm.Ref, label string, primary 
 	}
 	_, err = tx.exec(ctx, `INSERT INTO associations (record, other, other_object, labels, is_primary, created) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (record, other) DO UPDATE SET labels = excluded.labels, is_primary = associations.is_primary OR excluded.is_primary`,
-		from.String(), to.String(), to.Object, text, primary, instant{at})
+		w.from.String(), w.to.String(), w.to.Object, text, primary, instant{at})
 	return err
 }
 
 // labels are those of one direction; without an association there are none.
-func (tx *Tx) labels(ctx context.Context, from, to crm.Ref) ([]string, error) {
+func (tx *Tx) labels(ctx context.Context, w way) ([]string, error) {
 	labels := []string{}
-	err := tx.source.row(ctx, `SELECT labels FROM associations WHERE record = $1 AND other = $2`, from.String(), to.String()).
+	err := tx.row(ctx, `SELECT labels FROM associations WHERE record = $1 AND other = $2`, w.from.String(), w.to.String()).
 		Scan(document[[]string]{&labels})
 	if errors.Is(err, sql.ErrNoRows) {
 		return labels, nil
@@ -87,8 +101,14 @@ func (tx *Tx) labels(ctx context.Context, from, to crm.Ref) ([]string, error) {
 // link itself. What is not there stays so.
 func (tx *Tx) Dissociate(ctx context.Context, from, to crm.Ref, label string) (err error) {
 	defer wrap(&err, "removing the association of %s with %s", from, to)
-	for _, way := range [][2]crm.Ref{{from, to}, {to, from}} {
-		if err := tx.unlink(ctx, way[0], way[1], label); err != nil {
+	ways := bothWays(from, to)
+	for _, way := range ways {
+		if err := tx.hold(ctx, way.from); err != nil {
+			return err
+		}
+	}
+	for _, way := range ways {
+		if err := tx.unlink(ctx, way, label); err != nil {
 			return err
 		}
 	}
@@ -96,12 +116,12 @@ func (tx *Tx) Dissociate(ctx context.Context, from, to crm.Ref, label string) (e
 }
 
 // unlink takes label or everything off one direction of an association.
-func (tx *Tx) unlink(ctx context.Context, from, to crm.Ref, label string) error {
+func (tx *Tx) unlink(ctx context.Context, w way, label string) error {
 	if label == "" {
-		_, err := tx.exec(ctx, `DELETE FROM associations WHERE record = $1 AND other = $2`, from.String(), to.String())
+		_, err := tx.exec(ctx, `DELETE FROM associations WHERE record = $1 AND other = $2`, w.from.String(), w.to.String())
 		return err
 	}
-	labels, err := tx.labels(ctx, from, to)
+	labels, err := tx.labels(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -109,14 +129,14 @@ func (tx *Tx) unlink(ctx context.Context, from, to crm.Ref, label string) error 
 	if err != nil {
 		return err
 	}
-	_, err = tx.exec(ctx, `UPDATE associations SET labels = $1 WHERE record = $2 AND other = $3`, text, from.String(), to.String())
+	_, err = tx.exec(ctx, `UPDATE associations SET labels = $1 WHERE record = $2 AND other = $3`, text, w.from.String(), w.to.String())
 	return err
 }
 
 // Subscription returns a contact's state for a subscription type: opted_in, opted_out or "" (not specified).
 func (r reader) Subscription(ctx context.Context, ref crm.Ref, subscription string) (state string, err error) {
 	defer wrap(&err, "reading subscription %s of %s", subscription, ref)
-	err = r.source.row(ctx, `SELECT state FROM subscriptions WHERE record = $1 AND subscription = $2`, ref.String(), subscription).Scan(&state)
+	err = r.row(ctx, `SELECT state FROM subscriptions WHERE record = $1 AND subscription = $2`, ref.String(), subscription).Scan(&state)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
 	}

@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -1015,11 +1018,10 @@ var badInput = map[string]func(t *testing.T, s *store.Store){
 	"names and values that are not text are refused": func(t *testing.T, s *store.Store) {
 		ctx := t.Context()
 		add(t, s, ann)
-		for _, bad := range []string{"a\x00b", "a\xffb"} {
+		for _, bad := range []string{"a\x00b", "a\xffb", strings.Repeat("a", 5000)} {
 			_, err := s.Create(ctx, crm.Ref{Object: "contact", ID: bad}, nil, noon, "")
 			require.ErrorIs(t, err, crm.ErrInvalid)
 			require.ErrorIs(t, s.Update(ctx, ann, map[string]string{bad: "x"}, noon, ""), crm.ErrInvalid)
-			require.ErrorIs(t, s.Update(ctx, ann, map[string]string{"message": bad}, noon, ""), crm.ErrInvalid)
 			_, _, err = s.AddEvent(ctx, plan.Event{ID: bad, Type: "t", Record: "contact/51", At: noon})
 			require.ErrorIs(t, err, crm.ErrInvalid)
 			require.ErrorIs(t, s.PutLedger(ctx, plan.LedgerRow{Key: bad, State: "done", At: noon}), crm.ErrInvalid)
@@ -1032,11 +1034,17 @@ var badInput = map[string]func(t *testing.T, s *store.Store){
 			require.ErrorIs(t, err, crm.ErrInvalid)
 			require.ErrorIs(t, s.SetUsers(ctx, []crm.User{{ID: bad}}, nil), crm.ErrInvalid)
 		}
+		for _, bad := range []string{"a\x00b", "a\xffb", strings.Repeat("a", 5000)} {
+			_, err := s.Get(ctx, crm.Ref{Object: "contact", ID: bad})
+			require.True(t, errors.Is(err, crm.ErrNotFound) || errors.Is(err, crm.ErrInvalid), "%v", err)
+		}
 		for _, ref := range []crm.Ref{{Object: "contact", ID: "5/1"}, {Object: "contact/5", ID: "1"}, {Object: "contact", ID: " "}, {ID: "1"}} {
 			_, err := s.Create(ctx, ref, nil, noon, "")
 			require.ErrorIs(t, err, crm.ErrInvalid)
 		}
-		require.ErrorIs(t, s.Update(ctx, ann, map[string]string{"": "x"}, noon, ""), crm.ErrInvalid)
+		for _, values := range []map[string]string{{"": "x"}, {"message": "a\x00b"}, {"message": "a\xffb"}} {
+			require.ErrorIs(t, s.Update(ctx, ann, values, noon, ""), crm.ErrInvalid)
+		}
 	},
 	"texts for people are mended": func(t *testing.T, s *store.Store) {
 		ctx := t.Context()
@@ -1110,19 +1118,290 @@ var concurrency = map[string]func(t *testing.T, s *store.Store){
 		}
 	},
 	"one of many equal events is new": func(t *testing.T, s *store.Store) {
-		added := make([]int, 8)
-		together(t, len(added), func(worker int) error {
-			_, isNew, err := s.AddEvent(t.Context(), plan.Event{ID: "1", Type: "t", Record: "contact/51", At: noon})
-			if isNew {
-				added[worker] = 1
-			}
+		for _, id := range []string{"1", "2", "3"} {
+			var added atomic.Int32
+			together(t, 8, func(int) error {
+				_, isNew, err := s.AddEvent(t.Context(), plan.Event{ID: id, Type: "t", Record: "contact/51", At: noon})
+				if isNew {
+					added.Add(1)
+				}
+				return err
+			})
+			require.EqualValues(t, 1, added.Load())
+		}
+	},
+	"runs of one record get numbers of their own": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		numbers := make([]int, 16)
+		together(t, len(numbers), func(worker int) error {
+			opened, err := s.OpenEnrollment(ctx, entering("welcome", ann, strconv.Itoa(worker)))
+			numbers[worker] = opened.Number
 			return err
 		})
-		sum := 0
-		for _, n := range added {
-			sum += n
+		slices.Sort(numbers)
+		for i, number := range numbers {
+			require.Equal(t, i+1, number)
 		}
-		require.Equal(t, 1, sum)
+	},
+	"once ever is once ever": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		for _, record := range []crm.Ref{ann, bob, acme} {
+			together(t, 8, func(worker int) error {
+				return s.Tx(ctx, func(tx *store.Tx) error {
+					before, err := tx.EnrolledBefore(ctx, "welcome", record.String())
+					if err != nil || before {
+						return err
+					}
+					_, err = tx.OpenEnrollment(ctx, entering("welcome", record, strconv.Itoa(worker)))
+					return err
+				})
+			})
+		}
+		all, err := s.Enrollments(ctx, store.EnrollmentFilter{Workflow: "welcome"})
+		require.NoError(t, err)
+		require.Len(t, all, 3)
+	},
+	"an effect of one key happens once": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		add(t, s, ann)
+		for key := range 5 {
+			row := plan.LedgerRow{Key: strconv.Itoa(key), State: plan.LedgerDone, At: noon}
+			together(t, 8, func(int) error {
+				return s.Tx(ctx, func(tx *store.Tx) error {
+					_, found, err := tx.LedgerRow(ctx, row.Key)
+					if err != nil || found {
+						return err
+					}
+					if _, err := tx.Increment(ctx, ann, "score", crm.NumberOf(1), noon, row.Key); err != nil {
+						return err
+					}
+					return tx.PutLedger(ctx, row)
+				})
+			})
+		}
+		got, err := s.Get(ctx, ann)
+		require.NoError(t, err)
+		require.Equal(t, "5", got.Properties["score"])
+	},
+	"what a transaction read of a record is not changed by others": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		add(t, s, ann)
+		together(t, 8, func(worker int) error {
+			for range 5 {
+				err := s.Tx(ctx, func(tx *store.Tx) error {
+					record, err := tx.Get(ctx, ann)
+					if err != nil {
+						return err
+					}
+					return tx.Update(ctx, ann, map[string]string{"tags": record.Properties["tags"] + strconv.Itoa(worker)}, noon, "")
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		got, err := s.Get(ctx, ann)
+		require.NoError(t, err)
+		require.Len(t, got.Properties["tags"], 40)
+	},
+	"records get numbers of their own": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		ids := make([]string, 16)
+		together(t, len(ids), func(worker int) error {
+			record, err := s.Create(ctx, crm.Ref{Object: "deal"}, nil, noon, "")
+			ids[worker] = record.ID
+			return err
+		})
+		slices.Sort(ids)
+		require.Len(t, slices.Compact(ids), 16)
+		next, err := s.Create(ctx, crm.Ref{Object: "deal"}, nil, noon, "")
+		require.NoError(t, err)
+		require.Equal(t, "17", next.ID)
+	},
+	"one of many creates a record, the others change it": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		for _, id := range []string{"x", "y", "7"} {
+			var created atomic.Int32
+			together(t, 8, func(worker int) error {
+				_, isNew, err := s.Upsert(ctx, crm.Ref{Object: "contact", ID: id}, map[string]string{strconv.Itoa(worker): "here"}, noon, "")
+				if isNew {
+					created.Add(1)
+				}
+				return err
+			})
+			require.EqualValues(t, 1, created.Load())
+			got, err := s.Get(ctx, crm.Ref{Object: "contact", ID: id})
+			require.NoError(t, err)
+			require.Len(t, got.Properties, 8)
+		}
+	},
+	"no label is lost, and one record is primary": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		add(t, s, ann, acme, other)
+		together(t, 8, func(worker int) error {
+			from, to := ann, acme
+			if worker%2 == 1 {
+				from, to = to, from
+			}
+			return errors.Join(
+				s.Associate(ctx, from, to, strconv.Itoa(worker), true, noon),
+				s.Associate(ctx, ann, []crm.Ref{acme, other}[worker%2], "", true, noon),
+				s.Dissociate(ctx, to, from, strconv.Itoa(worker+100)))
+		})
+		for _, way := range [][2]crm.Ref{{ann, acme}, {acme, ann}} {
+			got, err := s.Associated(ctx, way[0], way[1].Object)
+			require.NoError(t, err)
+			found := slices.IndexFunc(got, func(a crm.Association) bool { return a.Ref == way[1] })
+			require.Len(t, got[found].Labels, 8)
+		}
+		companies, err := s.Associated(ctx, ann, "company")
+		require.NoError(t, err)
+		require.True(t, companies[0].Primary)
+		require.False(t, companies[1].Primary)
+	},
+	"who enters by a revision is inside when the next one is published": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		publish(t, s, "welcome", "0")
+		const revisions = 10
+		inside := make([]map[string]bool, revisions+2)
+		var over atomic.Bool
+		together(t, 5, func(worker int) error {
+			if worker == 0 {
+				defer over.Store(true)
+				for number := 2; number <= revisions+1; number++ {
+					_, err := s.Publish(ctx, store.Publication{At: noon, Definitions: []plan.Revision{{Plan: compiled("welcome", strconv.Itoa(number))}}})
+					if err != nil {
+						return err
+					}
+					open, err := s.Enrollments(ctx, store.EnrollmentFilter{OpenOnly: true})
+					if err != nil {
+						return err
+					}
+					inside[number] = map[string]bool{}
+					for _, enrollment := range open {
+						inside[number][enrollment.ID] = true
+					}
+				}
+				return nil
+			}
+			for i := 0; !over.Load(); i++ {
+				err := s.Tx(ctx, func(tx *store.Tx) error {
+					latest, _, err := tx.LatestRevision(ctx, "welcome")
+					if err != nil {
+						return err
+					}
+					runtime.Gosched()
+					e := entering("welcome", crm.Ref{Object: "contact", ID: fmt.Sprint(worker, "-", i)}, "run")
+					e.Revision = latest.Number
+					_, err = tx.OpenEnrollment(ctx, e)
+					return err
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		all, err := s.Enrollments(ctx, store.EnrollmentFilter{})
+		require.NoError(t, err)
+		for _, enrollment := range all {
+			for number := enrollment.Revision + 1; number <= revisions+1; number++ {
+				require.True(t, inside[number][enrollment.ID], "%s entered by revision %d, was not there at %d", enrollment.ID, enrollment.Revision, number)
+			}
+		}
+	},
+	"who waits has seen what came, or is told": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		const pairs = 40
+		awaited := func(pair int) string { return []string{"page_viewed", plan.ChangeOf("city")}[pair%2] }
+		record := func(pair int) crm.Ref { return crm.Ref{Object: "contact", ID: strconv.Itoa(pair)} }
+		enrollments := make([]string, pairs)
+		for pair := range pairs {
+			add(t, s, record(pair))
+			opened, err := s.OpenEnrollment(ctx, entering("welcome", record(pair), "run"))
+			require.NoError(t, err)
+			enrollments[pair] = opened.ID
+		}
+		wait := func(ctx context.Context, tx *store.Tx, pair int) (bool, error) {
+			seen, err := tx.Events(ctx, record(pair), awaited(pair), noon, noon)
+			if err != nil {
+				return false, err
+			}
+			return len(seen) > 0, tx.Stand(ctx, plan.Standing{Enrollment: enrollments[pair], Node: "wait", Awaits: awaited(pair)})
+		}
+		happen := func(ctx context.Context, tx *store.Tx, pair int) (bool, error) {
+			var err error
+			if pair%2 == 0 {
+				_, _, err = tx.AddEvent(ctx, plan.Event{Type: awaited(pair), Record: record(pair).String(), At: noon})
+			} else {
+				err = tx.Update(ctx, record(pair), map[string]string{"city": "Rome"}, noon, "")
+			}
+			if err != nil {
+				return false, err
+			}
+			told, err := tx.Waiting(ctx)
+			return len(told) > 0, err
+		}
+		var heard [pairs][2]bool
+		together(t, 2*pairs, func(worker int) error {
+			pair, side := worker/2, worker%2
+			return s.Tx(ctx, func(tx *store.Tx) (err error) {
+				heard[pair][side], err = []func(context.Context, *store.Tx, int) (bool, error){wait, happen}[side](ctx, tx, pair)
+				return err
+			})
+		})
+		for pair := range pairs {
+			require.True(t, heard[pair][0] || heard[pair][1], "%s was neither seen nor told", awaited(pair))
+		}
+	},
+	"users are replaced as a whole": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		together(t, 8, func(worker int) error {
+			crew := []crm.User{{ID: "zoe", Name: strconv.Itoa(worker), Team: "sales"}, {ID: strconv.Itoa(worker), Team: "sales"}}
+			return s.SetUsers(ctx, crew, []string{"sales"})
+		})
+		members, err := s.Team(ctx, "sales")
+		require.NoError(t, err)
+		require.Len(t, members, 2)
+		require.Equal(t, members[0].Name, members[1].ID)
+	},
+	"a journal's lines are written once": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		lines := make([]plan.Entry, 20)
+		for i := range lines {
+			lines[i] = plan.Entry{Enrollment: "welcome/contact/51/1", Key: strconv.Itoa(i), At: noon, Event: "e"}
+		}
+		together(t, 8, func(int) error { return s.WriteJournal(ctx, lines...) })
+		got, err := s.Journal(ctx, "welcome/contact/51/1")
+		require.NoError(t, err)
+		require.Len(t, got, len(lines))
+	},
+	"closers agree on one exit": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		opened, err := s.OpenEnrollment(ctx, entering("welcome", ann, "run"))
+		require.NoError(t, err)
+		exits := make([]string, 8)
+		together(t, len(exits), func(worker int) error {
+			exit := strconv.Itoa(worker)
+			if err := s.CloseEnrollment(ctx, opened.ID, plan.Exit{Reason: exit, Node: exit, Detail: exit}, noon); err != nil {
+				return err
+			}
+			closed, err := s.Enrollment(ctx, opened.ID)
+			exits[worker] = closed.Exit + closed.ExitNode + closed.Detail
+			return err
+		})
+		require.Len(t, slices.Compact(exits), 1)
+		require.Equal(t, strings.Repeat(exits[0][:1], 3), exits[0])
+	},
+	"transactions read outside of themselves": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		together(t, 40, func(int) error {
+			return s.Tx(ctx, func(*store.Tx) error {
+				_, err := s.Account(ctx)
+				return err
+			})
+		})
 	},
 	"readers do not wait for a writer": func(t *testing.T, s *store.Store) {
 		ctx := t.Context()

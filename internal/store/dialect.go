@@ -8,120 +8,55 @@ import (
 	"fmt"
 	"io/fs"
 	neturl "net/url"
-	"os"
-	"path/filepath"
-	"runtime"
 	"strings"
-	"time"
 
+	"github.com/millrace/millrace/internal/crm"
 	"github.com/pressly/goose/v3"
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// Everything that differs between databases stands in this file; the statements elsewhere are meant for
-// all of them.
+// What differs between databases stands in sqlite.go and postgres.go; the statements elsewhere are meant for all
+// of them.
 
 //go:embed migrations
 var migrationFiles embed.FS
 
-const (
-	schemeSQLite = "sqlite://"
-	pathMemory   = ":memory:"
-)
-
 // connections are an open database of whatever kind.
 type connections struct {
-	write   *pool // one connection; its transactions hold the write lock from their beginning
-	read    *pool // several connections, which cannot write
+	write   *pool // for transactions
+	read    *pool // for everything else, so that a transaction in which something is read outside of it can go on
 	migrate *migrations
 	remove  func() error // of what a private database leaves behind
 }
 
 func connect(url string, create bool) (connections, error) {
-	path, isSQLite := strings.CutPrefix(url, schemeSQLite)
+	scheme, path, _ := strings.Cut(url, "://")
 	switch {
-	case !isSQLite || path == "":
-		return connections{}, errors.New("not a database url: write sqlite://PATH")
-	case path == pathMemory:
-		return connectPrivate()
+	case scheme == "sqlite" && path != "":
+		return connectSQLite(path, create)
+	case (scheme == "postgres" || scheme == "postgresql") && path != "":
+		return connectPostgres(url)
 	}
-	if err := checkFile(path, create); err != nil {
-		return connections{}, err
-	}
-	return connectSQLite(path, "NORMAL", func() error { return nil })
+	return connections{}, errors.New("not a database url: write sqlite://PATH or postgres://USER:PASSWORD@HOST:PORT/DATABASE")
 }
 
-func checkFile(path string, create bool) error {
-	info, err := os.Stat(path)
-	switch {
-	case err == nil && info.IsDir():
-		return errors.New("this is a folder: name a file in it")
-	case err == nil || !errors.Is(err, fs.ErrNotExist):
-		return err
-	case !create:
-		return fmt.Errorf("no database at %s: run `millrace push` or `millrace dev` first", path)
+// withoutPassword is a url as it may be shown.
+func withoutPassword(url string) string {
+	scheme, _, _ := strings.Cut(url, "://")
+	if scheme == "sqlite" {
+		return url
 	}
-	folder := filepath.Dir(path)
-	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no folder %s: create it first", folder)
-	}
-	return nil
-}
-
-// connectPrivate opens a database that lives as long as the store. It is a file like any other, so that
-// readers work beside the writer, but nothing waits for the disk.
-func connectPrivate() (connections, error) {
-	folder, err := os.MkdirTemp("", "millrace-")
+	parsed, err := neturl.Parse(url)
 	if err != nil {
-		return connections{}, err
+		return scheme + "://…"
 	}
-	remove := func() error { return os.RemoveAll(folder) }
-	return connectSQLite(filepath.Join(folder, "private.db"), "OFF", remove)
-}
-
-func connectSQLite(path, synchronous string, remove func() error) (connections, error) {
-	location := neturl.URL{Path: filepath.Clean(path)}
-	source := "file:" + location.EscapedPath() + "?_error_rc=1&_pragma=busy_timeout(5000)&_pragma=foreign_keys(ON)" +
-		"&_pragma=journal_mode(WAL)&_pragma=journal_size_limit(67108864)&_pragma=synchronous(" + synchronous + ")"
-	write, err := connectPool(source+"&_txlock=immediate", 1)
-	if err != nil {
-		return connections{}, err
-	}
-	read, err := connectPool(source+"&_query_only=true", max(4, runtime.NumCPU()))
-	if err != nil {
-		return connections{}, err
-	}
-	migrate, err := newMigrations(goose.DialectSQLite3, "migrations/sqlite", write.db)
-	return connections{write: write, read: read, migrate: migrate, remove: remove}, err
-}
-
-// reach opens the first connection. Programs that open a new database at the same moment are refused while
-// one of them prepares it, which SQLite does not wait for by itself.
-func (p *pool) reach(ctx context.Context) error {
-	for patience := time.Now().Add(5 * time.Second); ; {
-		err := p.db.PingContext(ctx)
-		var failed *sqlite.Error
-		if !errors.As(err, &failed) || failed.Code()&0xff != sqlite3.SQLITE_BUSY || time.Now().After(patience) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(10 * time.Millisecond):
+	parameters := parsed.Query()
+	for _, secret := range []string{"password", "sslpassword"} {
+		if parameters.Has(secret) {
+			parameters.Set(secret, "xxxxx")
+			parsed.RawQuery = parameters.Encode()
 		}
 	}
-}
-
-// connectPool prepares a pool; it opens no connection yet.
-func connectPool(source string, size int) (*pool, error) {
-	db, err := sql.Open("sqlite", source)
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(size)
-	db.SetMaxIdleConns(size)
-	return &pool{db: db}, nil
+	return parsed.Redacted()
 }
 
 // migrations bring a database's schema up to date.
@@ -164,28 +99,28 @@ func (m *migrations) check(ctx context.Context, migrate bool) error {
 	return fmt.Errorf("migrating from %d to %d: %w", current, latest, err)
 }
 
+// explained is an error of a database with what can be done about it.
+type explained struct {
+	error
+	text string
+}
+
+func (e *explained) Error() string { return e.text }
+func (e *explained) Unwrap() error { return e.error }
+
 // explain adds to an error of the database what can be done about it.
 func explain(err error) error {
-	var failed *sqlite.Error
-	if !errors.As(err, &failed) {
+	var done *explained
+	if errors.As(err, &done) {
 		return err
 	}
-	var hint string
-	switch failed.Code() & 0xff {
-	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
-		hint = "another program holds the database: stop it or try again"
-	case sqlite3.SQLITE_FULL:
-		hint = "the disk is full: make room and try again"
-	case sqlite3.SQLITE_READONLY:
-		hint = "the database cannot be written: check the permissions of its file and folder"
-	case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR:
-		hint = "check the disk and the permissions of the file and its folder"
-	case sqlite3.SQLITE_NOTADB:
-		hint = "this file is something else: give another path"
-	case sqlite3.SQLITE_CORRUPT:
-		hint = "the file is damaged: restore a backup"
-	default:
-		return err
+	if isNotText(err) {
+		return &explained{fmt.Errorf("%w: %w", crm.ErrInvalid, err), err.Error()}
 	}
-	return fmt.Errorf("%w: %s", err, hint)
+	for _, text := range []string{explainSQLite(err), explainPostgres(err)} {
+		if text != "" {
+			return &explained{err, text}
+		}
+	}
+	return err
 }

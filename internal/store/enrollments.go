@@ -30,7 +30,7 @@ func scanEnrollment(row scanner) (e plan.Enrollment, err error) {
 
 // one reads the enrollment that a query finds first.
 func (r reader) one(ctx context.Context, where string, args ...any) (e plan.Enrollment, found bool, err error) {
-	e, err = scanEnrollment(r.source.row(ctx, `SELECT `+enrollmentColumns+` FROM enrollments WHERE `+where, args...))
+	e, err = scanEnrollment(r.row(ctx, `SELECT `+enrollmentColumns+` FROM enrollments WHERE `+where, args...))
 	if errors.Is(err, sql.ErrNoRows) {
 		return plan.Enrollment{}, false, nil
 	}
@@ -48,9 +48,12 @@ func (r reader) Enrollment(ctx context.Context, id string) (e plan.Enrollment, e
 }
 
 // EnrollmentByRun returns the enrollment that a Temporal workflow id and its first run name, admitted or
-// refused.
+// refused. In a transaction nobody else enrolls under that id until it ends.
 func (r reader) EnrollmentByRun(ctx context.Context, workflowID, firstRun string) (e plan.Enrollment, found bool, err error) {
 	defer wrap(&err, "reading the enrollment of %s, run %s", workflowID, firstRun)
+	if err := r.source.claim(ctx, workflowID); err != nil {
+		return plan.Enrollment{}, false, err
+	}
 	return r.one(ctx, `workflow_id = $1 AND first_run = $2`, workflowID, firstRun)
 }
 
@@ -61,9 +64,13 @@ func (r reader) LastEnrollment(ctx context.Context, workflow, record string) (e 
 	return r.one(ctx, `workflow = $1 AND record = $2 AND number > 0 ORDER BY number DESC LIMIT 1`, workflow, record)
 }
 
-// EnrolledBefore tells whether a record was ever admitted to a workflow.
+// EnrolledBefore tells whether a record was ever admitted to a workflow. In a transaction nobody else admits it
+// until it ends.
 func (r reader) EnrolledBefore(ctx context.Context, workflow, record string) (before bool, err error) {
 	defer wrap(&err, "looking for enrollments of %s in %s", record, workflow)
+	if err := r.source.claim(ctx, plan.WorkflowID(workflow, record)); err != nil {
+		return false, err
+	}
 	return r.exists(ctx, `SELECT 1 FROM enrollments WHERE workflow = $1 AND record = $2 AND number > 0`, workflow, record)
 }
 
@@ -147,7 +154,10 @@ func (tx *Tx) OpenEnrollment(ctx context.Context, e plan.Enrollment) (_ plan.Enr
 	if err != nil || found {
 		return known, err
 	}
-	err = tx.source.row(ctx, `SELECT COALESCE(MAX(number), 0) + 1 FROM enrollments WHERE workflow = $1 AND record = $2`,
+	if err := tx.claim(ctx, plan.WorkflowID(e.Workflow, e.Record)); err != nil {
+		return plan.Enrollment{}, err
+	}
+	err = tx.row(ctx, `SELECT COALESCE(MAX(number), 0) + 1 FROM enrollments WHERE workflow = $1 AND record = $2`,
 		e.Workflow, e.Record).Scan(&e.Number)
 	if err != nil {
 		return plan.Enrollment{}, err

@@ -16,7 +16,8 @@ import (
 // crm.ErrInvalid for an event without record, type or time.
 func (tx *Tx) AddEvent(ctx context.Context, event plan.Event) (_ plan.Event, added bool, err error) {
 	defer wrap(&err, "adding event %s of %s", event.Type, event.Record)
-	if err := checkEvent(event); err != nil {
+	ref, err := checkEvent(event)
+	if err != nil {
 		return plan.Event{}, false, err
 	}
 	if event.ID == "" {
@@ -24,6 +25,9 @@ func (tx *Tx) AddEvent(ctx context.Context, event plan.Event) (_ plan.Event, add
 	}
 	properties, err := encode(event.Properties)
 	if err != nil {
+		return plan.Event{}, false, err
+	}
+	if err := tx.hold(ctx, ref); err != nil {
 		return plan.Event{}, false, err
 	}
 	rows, err := tx.exec(ctx, `INSERT INTO events (record, event_id, type, at, source, properties) VALUES ($1, $2, $3, $4, $5, $6)
@@ -35,23 +39,29 @@ func (tx *Tx) AddEvent(ctx context.Context, event plan.Event) (_ plan.Event, add
 	return event, rows > 0, err
 }
 
-func checkEvent(event plan.Event) error {
+// checkEvent returns the record of an event that is fit to be stored.
+func checkEvent(event plan.Event) (crm.Ref, error) {
 	switch {
 	case event.Type == "":
-		return fmt.Errorf("%w: an event needs a type", crm.ErrInvalid)
+		return crm.Ref{}, fmt.Errorf("%w: an event needs a type", crm.ErrInvalid)
 	case event.At.IsZero():
-		return fmt.Errorf("%w: an event needs a time", crm.ErrInvalid)
+		return crm.Ref{}, fmt.Errorf("%w: an event needs a time", crm.ErrInvalid)
 	}
-	if _, err := crm.ParseRef(event.Record); err != nil {
-		return fmt.Errorf("%w: %w", crm.ErrInvalid, err)
+	ref, err := crm.ParseRef(event.Record)
+	if err != nil {
+		return crm.Ref{}, fmt.Errorf("%w: %w", crm.ErrInvalid, err)
 	}
-	return checkNames(event.ID, event.Record, event.Type, event.Source)
+	return ref, checkNames(event.ID, event.Record, event.Type, event.Source)
 }
 
 // Events returns the events of a record of one type with since ≤ At ≤ until, oldest first. Changes of properties
-// (plan.EventChanged, plan.ChangeOf) are among them, with the property's name and its new value.
+// (plan.EventChanged, plan.ChangeOf) are among them, with the property's name and its new value. In a transaction
+// nobody else adds any until it ends: whoever finds none and writes down that it waits is found by Waiting.
 func (r reader) Events(ctx context.Context, ref crm.Ref, eventType string, since, until time.Time) (events []crm.Event, err error) {
 	defer wrap(&err, "reading events %s of %s", eventType, ref)
+	if err := r.hold(ctx, ref); err != nil {
+		return nil, err
+	}
 	if kind, _, _ := strings.Cut(eventType, ":"); kind == plan.EventChanged {
 		return r.changes(ctx, ref, eventType, since, until)
 	}

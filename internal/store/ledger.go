@@ -10,12 +10,16 @@ import (
 	"github.com/millrace/millrace/internal/plan"
 )
 
-// LedgerRow returns what the ledger says about an idempotency key.
+// LedgerRow returns what the ledger says about an idempotency key. In a transaction nobody else gets an answer
+// about the same key until it ends: of two that ask whether to go on, the second learns what the first did.
 func (r reader) LedgerRow(ctx context.Context, key string) (row plan.LedgerRow, found bool, err error) {
 	defer wrap(&err, "reading the ledger at %s", key)
+	if err := r.source.claim(ctx, "ledger "+key); err != nil {
+		return plan.LedgerRow{}, false, err
+	}
 	var at instant
 	var result string
-	err = r.source.row(ctx, `SELECT key, state, at, result FROM ledger WHERE key = $1`, key).Scan(&row.Key, &row.State, &at, &result)
+	err = r.row(ctx, `SELECT key, state, at, result FROM ledger WHERE key = $1`, key).Scan(&row.Key, &row.State, &at, &result)
 	if errors.Is(err, sql.ErrNoRows) {
 		return plan.LedgerRow{}, false, nil
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -19,13 +20,23 @@ const maxNumber = 1_000_000_000_000_000
 
 const recordColumns = `record, properties, created, updated, version, deleted`
 
-// get reads a record: with ErrNotFound it has no content, with ErrDeleted it has.
+// get reads a record, which a transaction then holds: with ErrNotFound it has no content, with ErrDeleted it has.
 func (r reader) get(ctx context.Context, ref crm.Ref) (crm.Record, error) {
-	record, err := scanRecord(r.source.row(ctx, `SELECT `+recordColumns+` FROM records WHERE record = $1`, ref.String()))
+	record, err := scanRecord(r.row(ctx, `SELECT `+recordColumns+` FROM records WHERE record = $1`+r.source.holding(), ref.String()))
 	if errors.Is(err, sql.ErrNoRows) {
 		return crm.Record{}, crm.ErrNotFound
 	}
 	return record, err
+}
+
+// hold keeps others from changing a record and from adding events to it until the transaction ends. It need not
+// exist.
+func (r reader) hold(ctx context.Context, ref crm.Ref) error {
+	if r.source.holding() == "" {
+		return nil
+	}
+	_, err := r.exists(ctx, `SELECT 1 FROM records WHERE record = $1`+r.source.holding(), ref.String())
+	return err
 }
 
 func scanRecord(row scanner) (crm.Record, error) {
@@ -93,12 +104,6 @@ func (tx *Tx) Create(ctx context.Context, ref crm.Ref, values map[string]string,
 	if err := checkRef(ref); err != nil {
 		return crm.Record{}, err
 	}
-	switch _, err := tx.get(ctx, ref); {
-	case err == nil:
-		return crm.Record{}, fmt.Errorf("%s %w", ref, ErrExists)
-	case !errors.Is(err, crm.ErrNotFound):
-		return crm.Record{}, fmt.Errorf("%s: %w", ref, err)
-	}
 	changes, err := canonical(catalog, ref.Object, values, false)
 	if err != nil {
 		return crm.Record{}, err
@@ -109,11 +114,15 @@ func (tx *Tx) Create(ctx context.Context, ref crm.Ref, values map[string]string,
 	if err != nil {
 		return crm.Record{}, err
 	}
-	_, err = tx.exec(ctx, `INSERT INTO records (record, object, id, id_length, properties, created, updated, version)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+	rows, err := tx.exec(ctx, `INSERT INTO records (record, object, id, id_length, properties, created, updated, version)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
 		ref.String(), ref.Object, ref.ID, utf8.RuneCountInString(ref.ID), text, instant{at}, instant{at}, record.Version)
 	if err != nil {
 		return crm.Record{}, err
+	}
+	if rows == 0 {
+		_, err := tx.get(ctx, ref)
+		return crm.Record{}, fmt.Errorf("%s: %w", ref, cmp.Or(err, ErrExists))
 	}
 	return record, tx.remember(ctx, ref, record.Properties, at, source)
 }
@@ -121,7 +130,7 @@ func (tx *Tx) Create(ctx context.Context, ref crm.Ref, values map[string]string,
 // nextID is the number after the last one of an object.
 func (tx *Tx) nextID(ctx context.Context, object string) (string, error) {
 	var next int64
-	err := tx.source.row(ctx, `INSERT INTO record_numbers (object, last) VALUES ($1, 1)
+	err := tx.row(ctx, `INSERT INTO record_numbers (object, last) VALUES ($1, 1)
 		ON CONFLICT (object) DO UPDATE SET last = record_numbers.last + 1 RETURNING last`, object).Scan(&next)
 	return strconv.FormatInt(next, 10), err
 }
@@ -162,7 +171,10 @@ func (tx *Tx) Upsert(ctx context.Context, ref crm.Ref, values map[string]string,
 	record, err = tx.get(ctx, ref)
 	if errors.Is(err, crm.ErrNotFound) {
 		record, err = tx.Create(ctx, ref, values, at, source)
-		return record, err == nil, err
+		if !errors.Is(err, ErrExists) {
+			return record, err == nil, err
+		}
+		record, err = tx.get(ctx, ref) // somebody else created it in between
 	}
 	defer wrap(&err, "updating %s", ref)
 	if err != nil {

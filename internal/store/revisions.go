@@ -88,7 +88,7 @@ func (r reader) plan(ctx context.Context, key, text string, args ...any) (*plan.
 		return known, nil
 	}
 	found := &plan.Plan{}
-	err := r.source.row(ctx, text, args...).Scan(document[plan.Plan]{found})
+	err := r.row(ctx, text, args...).Scan(document[plan.Plan]{found})
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, crm.ErrNotFound
 	}
@@ -125,7 +125,7 @@ func (r reader) complete(ctx context.Context, revision *plan.Revision) (err erro
 
 // revision reads the revision that a query finds first.
 func (r reader) revision(ctx context.Context, where string, args ...any) (_ plan.Revision, found bool, err error) {
-	revision, err := scanRevision(r.source.row(ctx, `SELECT `+revisionColumns+` FROM revisions WHERE `+where, args...))
+	revision, err := scanRevision(r.row(ctx, `SELECT `+revisionColumns+` FROM revisions WHERE `+where, args...))
 	if errors.Is(err, sql.ErrNoRows) {
 		return plan.Revision{}, false, nil
 	}
@@ -147,9 +147,13 @@ func (r reader) Revision(ctx context.Context, workflow string, number int) (revi
 	return revision, err
 }
 
-// LatestRevision returns the newest revision of a workflow, if any was published; see Revision.
+// LatestRevision returns the newest revision of a workflow, if any was published; see Revision. In a transaction
+// nobody else publishes or switches anything until it ends.
 func (r reader) LatestRevision(ctx context.Context, workflow string) (revision plan.Revision, found bool, err error) {
 	defer wrap(&err, "reading the newest revision of %s", workflow)
+	if err := r.source.share(ctx, publication); err != nil {
+		return plan.Revision{}, false, err
+	}
 	return r.revision(ctx, `workflow = $1 ORDER BY number DESC LIMIT 1`, workflow)
 }
 
@@ -189,7 +193,7 @@ func (r reader) Workflows(ctx context.Context) (overviews []Overview, err error)
 // Switch returns the mode of a workflow's switch: plan.SwitchOn or plan.SwitchOff. Errors: crm.ErrNotFound.
 func (r reader) Switch(ctx context.Context, workflow string) (mode string, err error) {
 	defer wrap(&err, "reading the switch of %s", workflow)
-	err = r.source.row(ctx, `SELECT mode FROM workflows WHERE workflow = $1`, workflow).Scan(&mode)
+	err = r.row(ctx, `SELECT mode FROM workflows WHERE workflow = $1`, workflow).Scan(&mode)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", crm.ErrNotFound
 	}
@@ -201,6 +205,9 @@ func (tx *Tx) SetSwitch(ctx context.Context, workflow, mode string) (err error) 
 	defer wrap(&err, "switching %s %s", workflow, mode)
 	if mode != plan.SwitchOn && mode != plan.SwitchOff {
 		return fmt.Errorf("%w: a switch is %s or %s", crm.ErrInvalid, plan.SwitchOn, plan.SwitchOff)
+	}
+	if err := tx.claim(ctx, publication); err != nil {
+		return err
 	}
 	rows, err := tx.exec(ctx, `UPDATE workflows SET mode = $1 WHERE workflow = $2`, mode, workflow)
 	if err == nil && rows == 0 {

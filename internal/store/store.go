@@ -4,10 +4,11 @@
 //
 // Every read exists on Store and on Tx; writes belong to Tx, and Store offers each in a transaction of
 // its own. A Tx sees what it wrote; a read on Store sees what was committed. Do not call a write of Store
-// inside Tx: there is one writer, and it would wait for itself.
+// inside Tx: it would wait for the Tx, and that for it.
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -31,7 +32,7 @@ type Store struct {
 	reader
 	connections
 
-	url string
+	url string // without its password
 }
 
 // memory holds what was read from the database and cannot change, or changes with its hash.
@@ -44,7 +45,9 @@ type memory struct {
 
 // Open opens the database at url and brings its schema up to date. `sqlite://PATH` names a file, relative
 // or absolute, which is created when it is missing (its folder is not); `sqlite://:memory:` is a private
-// database that Close removes. Errors say what was tried and what to do.
+// database that Close removes. `postgres://USER:PASSWORD@HOST:PORT/DATABASE` names a database on a PostgreSQL
+// server, which has to be there; parameters and environment are those of libpq. Errors say what was tried and
+// what to do, and show no password.
 func Open(ctx context.Context, url string) (*Store, error) { return open(ctx, url, true) }
 
 // OpenExisting opens the database at url, which must be there and up to date; it creates and migrates
@@ -52,16 +55,17 @@ func Open(ctx context.Context, url string) (*Store, error) { return open(ctx, ur
 func OpenExisting(ctx context.Context, url string) (*Store, error) { return open(ctx, url, false) }
 
 func open(ctx context.Context, url string, create bool) (_ *Store, err error) {
-	defer wrap(&err, "opening database %s", url)
+	shown := withoutPassword(url)
+	defer wrap(&err, "opening database %s", shown)
 	connections, err := connect(url, create)
 	if err != nil {
 		return nil, err
 	}
 	memory := &memory{plans: map[string]*plan.Plan{}}
-	s := &Store{reader: reader{source: connections.read, memory: memory}, connections: connections, url: url}
+	s := &Store{reader: reader{source: connections.read, memory: memory}, connections: connections, url: shown}
 	err = s.write.reach(ctx)
 	if err == nil {
-		err = s.migrate.check(ctx, create)
+		err = s.write.alone(ctx, "migrations", func() error { return s.migrate.check(ctx, create) })
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -77,7 +81,7 @@ func (s *Store) Close() (err error) {
 
 // Health is the state of a database.
 type Health struct {
-	Database  string `json:"database"`  // its url
+	Database  string `json:"database"`  // its url, without a password
 	Migration int64  `json:"migration"` // the newest that the database has
 	Latest    int64  `json:"latest"`    // the newest that this program has
 }
@@ -98,25 +102,31 @@ func (s *Store) Health(ctx context.Context) (health Health, err error) {
 	return health, s.Tx(ctx, func(*Tx) error { return nil })
 }
 
-// Tx is a write transaction.
+// Tx is a write transaction. Others may run beside it, but what it has read stays as it is until it ends, where
+// decisions depend on that: a record (Get) and its events (Events), a row of the ledger or its absence
+// (LedgerRow), whether and how often a record is enrolled in a workflow (EnrollmentByRun, EnrolledBefore), and
+// which revision is the newest and how the switch stands (LatestRevision).
 type Tx struct {
 	reader
-	session  *session
+	*session
 	occurred occurrences
 }
 
 // Tx runs do in a write transaction, which is committed when do returns nil and rolled back when it fails
-// or panics. Transactions run one after the other. The Tx must not be used after do has returned.
+// or panics. The Tx must not be used after do has returned. A transaction that had to give way to another, or
+// whose connection broke, is made again: do has to begin anew whenever it is called.
 func (s *Store) Tx(ctx context.Context, do func(tx *Tx) error) error {
-	session, err := s.write.begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer session.end(ctx)
-	if err := do(&Tx{reader: reader{source: session, memory: s.memory}, session: session}); err != nil {
-		return err
-	}
-	return session.commit()
+	return s.write.persist(ctx, func() error {
+		session, err := s.write.begin(ctx)
+		if err != nil {
+			return err
+		}
+		defer session.end(ctx)
+		if err := do(&Tx{reader: reader{source: session, memory: s.memory}, session: session}); err != nil {
+			return err
+		}
+		return session.commit(ctx)
+	})
 }
 
 // reader is what Store and Tx share: reading.
@@ -125,26 +135,38 @@ type reader struct {
 	memory *memory
 }
 
+// row runs a query for one row at most.
+func (r reader) row(ctx context.Context, text string, args ...any) row {
+	rows, err := r.source.query(ctx, text, args...)
+	return row{rows, err}
+}
+
 // exists tells whether a query finds a row.
 func (r reader) exists(ctx context.Context, text string, args ...any) (bool, error) {
 	var one int
-	err := r.source.row(ctx, text, args...).Scan(&one)
+	err := r.row(ctx, text, args...).Scan(&one)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-// queryer runs queries, in a transaction or outside.
+// queryer runs queries, in a transaction or outside. What a transaction holds it holds until it ends; outside
+// of one, nothing is held.
 type queryer interface {
 	query(ctx context.Context, text string, args ...any) (*sql.Rows, error)
-	row(ctx context.Context, text string, args ...any) row
+	// holding ends a query for rows that nobody else is to change.
+	holding() string
+	// claim waits until no other transaction has claimed or shares name, and claims it.
+	claim(ctx context.Context, name string) error
+	// share waits until no other transaction has claimed name, and keeps it from being claimed.
+	share(ctx context.Context, name string) error
 }
 
 // row is the answer to a query for one row at most.
 type row struct {
-	row *sql.Row
-	err error
+	rows *sql.Rows
+	err  error
 }
 
 // Scan reads the columns. Errors: sql.ErrNoRows.
@@ -152,7 +174,14 @@ func (r row) Scan(columns ...any) error {
 	if r.err != nil {
 		return r.err
 	}
-	return r.row.Scan(columns...)
+	defer r.rows.Close()
+	if !r.rows.Next() {
+		return cmp.Or(r.rows.Err(), sql.ErrNoRows)
+	}
+	if err := r.rows.Scan(columns...); err != nil {
+		return err
+	}
+	return r.rows.Close()
 }
 
 type scanner interface{ Scan(columns ...any) error }
@@ -173,110 +202,6 @@ func collect[T any](ctx context.Context, source queryer, scan func(row scanner) 
 		found = append(found, value)
 	}
 	return found, rows.Err()
-}
-
-// pool is a set of connections and the statements that are prepared on them.
-type pool struct {
-	db         *sql.DB
-	statements sync.Map // text → *sql.Stmt
-}
-
-// statement returns the prepared form of text. It needs a connection of its own the first time.
-func (p *pool) statement(ctx context.Context, text string) (*sql.Stmt, error) {
-	if prepared, ok := p.statements.Load(text); ok {
-		return prepared.(*sql.Stmt), nil
-	}
-	prepared, err := p.db.PrepareContext(ctx, text)
-	if err != nil {
-		return nil, err
-	}
-	if earlier, raced := p.statements.LoadOrStore(text, prepared); raced {
-		return earlier.(*sql.Stmt), prepared.Close()
-	}
-	return prepared, nil
-}
-
-func (p *pool) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
-	statement, err := p.statement(ctx, text)
-	if err != nil {
-		return nil, err
-	}
-	return statement.QueryContext(ctx, args...)
-}
-
-func (p *pool) row(ctx context.Context, text string, args ...any) row {
-	statement, err := p.statement(ctx, text)
-	if err != nil {
-		return row{err: err}
-	}
-	return row{row: statement.QueryRowContext(ctx, args...)}
-}
-
-// session is one transaction on a pool. What it runs for the first time is prepared when it is over,
-// since a transaction on the only connection cannot wait for another one.
-type session struct {
-	pool *pool
-	tx   *sql.Tx
-	news []string
-}
-
-func (p *pool) begin(ctx context.Context) (_ *session, err error) {
-	defer wrap(&err, "beginning a transaction")
-	tx, err := p.db.BeginTx(ctx, nil)
-	if err != nil {
-		return nil, err
-	}
-	return &session{pool: p, tx: tx}, nil
-}
-
-func (s *session) commit() (err error) {
-	defer wrap(&err, "committing a transaction")
-	return s.tx.Commit()
-}
-
-// end rolls back what was not committed.
-func (s *session) end(ctx context.Context) {
-	_ = s.tx.Rollback() // fails when it was committed or its context ended: nothing is left to undo
-	for _, text := range s.news {
-		_, _ = s.pool.statement(ctx, text) // prepared again when it is next needed
-	}
-}
-
-func (s *session) prepared(ctx context.Context, text string) *sql.Stmt {
-	if prepared, ok := s.pool.statements.Load(text); ok {
-		return s.tx.StmtContext(ctx, prepared.(*sql.Stmt))
-	}
-	s.news = append(s.news, text)
-	return nil
-}
-
-func (s *session) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
-	if statement := s.prepared(ctx, text); statement != nil {
-		return statement.QueryContext(ctx, args...)
-	}
-	return s.tx.QueryContext(ctx, text, args...)
-}
-
-func (s *session) row(ctx context.Context, text string, args ...any) row {
-	if statement := s.prepared(ctx, text); statement != nil {
-		return row{row: statement.QueryRowContext(ctx, args...)}
-	}
-	return row{row: s.tx.QueryRowContext(ctx, text, args...)}
-}
-
-// exec runs a statement and returns how many rows it touched.
-func (tx *Tx) exec(ctx context.Context, text string, args ...any) (int64, error) {
-	var result sql.Result
-	var err error
-	if statement := tx.session.prepared(ctx, text); statement != nil {
-		result, err = statement.ExecContext(ctx, args...)
-	} else {
-		result, err = tx.session.tx.ExecContext(ctx, text, args...)
-	}
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
 }
 
 // wrap adds to an error what was being done; it is deferred.

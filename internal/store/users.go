@@ -18,7 +18,7 @@ func scanUser(row scanner) (user crm.User, err error) {
 // User finds a user by id, else by address, whatever its case. Errors: crm.ErrNotFound.
 func (r reader) User(ctx context.Context, id string) (user crm.User, err error) {
 	defer wrap(&err, "looking for user %s", id)
-	user, err = scanUser(r.source.row(ctx, `SELECT `+userColumns+` FROM users u WHERE u.id = $1 OR (u.address = $2 AND u.address <> '')
+	user, err = scanUser(r.row(ctx, `SELECT `+userColumns+` FROM users u WHERE u.id = $1 OR (u.address = $2 AND u.address <> '')
 		ORDER BY CASE WHEN u.id = $1 THEN 0 ELSE 1 END, u.place LIMIT 1`, id, strings.ToLower(id)))
 	if errors.Is(err, sql.ErrNoRows) {
 		return crm.User{}, crm.ErrNotFound
@@ -44,6 +44,9 @@ func (r reader) Team(ctx context.Context, id string) (members []crm.User, err er
 // SetUsers replaces all users and teams; a team that a user names needs no declaration.
 func (tx *Tx) SetUsers(ctx context.Context, users []crm.User, teams []string) (err error) {
 	defer wrap(&err, "writing the users")
+	if err := tx.claim(ctx, publication); err != nil {
+		return err
+	}
 	for _, text := range []string{`DELETE FROM users`, `DELETE FROM team_members`} {
 		if _, err := tx.exec(ctx, text); err != nil {
 			return err

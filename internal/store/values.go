@@ -67,9 +67,15 @@ func encode(value any) (string, error) {
 	return string(text), nil
 }
 
+// maxName is how long a key may be, in bytes: two of them have to fit into one entry of an index.
+const maxName = 1000
+
 // checkNames refuses texts that not every database can keep: keys are compared, so they are never mended.
 func checkNames(texts ...string) error {
 	for _, text := range texts {
+		if len(text) > maxName {
+			return fmt.Errorf("%w: %.20q… is longer than %d bytes", crm.ErrInvalid, text, maxName)
+		}
 		if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
 			return fmt.Errorf("%w: %q is not valid UTF-8 or contains a NUL byte", crm.ErrInvalid, text)
 		}

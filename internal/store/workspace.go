@@ -37,6 +37,9 @@ type Published struct {
 	Unchanged []string        `json:"unchanged"` // workflows whose newest revision has the same plan
 }
 
+// publication is what publishers claim: they take turns.
+const publication = "publication"
+
 const (
 	settingAccount = "account"
 	settingCatalog = "catalog"
@@ -47,6 +50,9 @@ func (tx *Tx) Publish(ctx context.Context, p Publication) (published Published, 
 	defer wrap(&err, "publishing")
 	if p.At.IsZero() {
 		return Published{}, fmt.Errorf("%w: a publication needs a time", crm.ErrInvalid)
+	}
+	if err := tx.claim(ctx, publication); err != nil {
+		return Published{}, err
 	}
 	if p.Assets != nil {
 		if err := tx.setAssets(ctx, p.Assets, p.At); err != nil {
@@ -173,7 +179,7 @@ func (s *Store) Publish(ctx context.Context, p Publication) (published Published
 // Asset returns the current version of a workspace file.
 func (r reader) Asset(ctx context.Context, path string) (content []byte, found bool, err error) {
 	defer wrap(&err, "reading %s", path)
-	err = r.source.row(ctx, `SELECT b.content FROM blobs b
+	err = r.row(ctx, `SELECT b.content FROM blobs b
 		WHERE b.hash = (SELECT a.hash FROM assets a WHERE a.path = $1 ORDER BY a.seq DESC LIMIT 1)`, path).Scan(&content)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, false, nil
@@ -203,7 +209,7 @@ func (r reader) assets(ctx context.Context) (map[string]string, error) {
 func (r reader) Account(ctx context.Context) (account json.RawMessage, err error) {
 	defer wrap(&err, "reading the account's settings")
 	var content string
-	err = r.source.row(ctx, `SELECT content FROM settings WHERE name = $1`, settingAccount).Scan(&content)
+	err = r.row(ctx, `SELECT content FROM settings WHERE name = $1`, settingAccount).Scan(&content)
 	if errors.Is(err, sql.ErrNoRows) {
 		return json.RawMessage("{}"), nil
 	}
@@ -215,7 +221,7 @@ func (r reader) Account(ctx context.Context) (account json.RawMessage, err error
 func (r reader) Catalog(ctx context.Context) (catalog *crm.Catalog, err error) {
 	defer wrap(&err, "reading the catalog")
 	var hash string
-	err = r.source.row(ctx, `SELECT hash FROM settings WHERE name = $1`, settingCatalog).Scan(&hash)
+	err = r.row(ctx, `SELECT hash FROM settings WHERE name = $1`, settingCatalog).Scan(&hash)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return nil, err
 	}
@@ -231,7 +237,7 @@ func (r reader) Catalog(ctx context.Context) (catalog *crm.Catalog, err error) {
 		catalog.Open = true
 	} else {
 		var list objects
-		err := r.source.row(ctx, `SELECT hash, content FROM settings WHERE name = $1`, settingCatalog).Scan(&hash, document[objects]{&list})
+		err := r.row(ctx, `SELECT hash, content FROM settings WHERE name = $1`, settingCatalog).Scan(&hash, document[objects]{&list})
 		if err != nil {
 			return nil, err
 		}

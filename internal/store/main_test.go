@@ -1,0 +1,18 @@
+package store_test
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/millrace/millrace/internal/store/postgrestest"
+)
+
+func TestMain(m *testing.M) {
+	result := m.Run()
+	if err := postgrestest.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		result = 1
+	}
+	os.Exit(result)
+}
