@@ -28,10 +28,10 @@ var httpError = regexp.MustCompile(`^[45][0-9][0-9]$`)
 
 // read gives an entry its instant and the values that it writes, and tells what is wrong with it.
 func (s *simulation) read(catalog *crm.Catalog, entry Planned) (*planned, []string) {
-	read, wrong := &planned{Planned: entry, at: entry.At.UTC(), values: map[string]string{}}, []string{}
+	read, wrong := &planned{Planned: entry, values: map[string]string{}}, []string{}
 	note := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	switch {
-	case (entry.After == "") == entry.At.IsZero():
+	case (entry.After == "") == (entry.At == ""):
 		note("write either `after` or `at`")
 	case entry.After != "":
 		after, err := crm.ParseDuration(entry.After)
@@ -41,6 +41,12 @@ func (s *simulation) read(catalog *crm.Catalog, entry Planned) (*planned, []stri
 			note("after: %q is before the start", entry.After)
 		}
 		read.at = after.After(s.Start, time.UTC, false)
+	default:
+		at, err := time.Parse(time.RFC3339, entry.At)
+		if err != nil {
+			note("at: %q is not an instant: write it as in 2027-05-10T09:00:00Z", entry.At)
+		}
+		read.at = at.UTC()
 	}
 	kinds := 0
 	for _, given := range []bool{entry.Type != "", entry.Set != nil, entry.Fail != ""} {
@@ -145,14 +151,11 @@ func unmarshal(text []byte, into any) error {
 // forAuthors says what is wrong with JSON without words of Go.
 func forAuthors(err error) error {
 	var wrongType *json.UnmarshalTypeError
-	var noInstant *time.ParseError
 	switch {
 	case errors.Is(err, io.EOF):
 		return errors.New("there is no JSON value")
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return errors.New("the JSON value has no end")
-	case errors.As(err, &noInstant), strings.HasPrefix(err.Error(), "Time.UnmarshalJSON"):
-		return errors.New(`at: write an instant as in "2027-05-10T09:00:00Z"`)
 	case errors.As(err, &wrongType):
 		field := ""
 		if wrongType.Field != "" {

@@ -52,7 +52,7 @@ type SimulatedRecord struct {
 // record, or an action that fails from then on.
 type Planned struct {
 	After      string         `json:"after"` // since the start
-	At         time.Time      `json:"at"`
+	At         string         `json:"at"`    // in RFC 3339
 	Type       string         `json:"type"`
 	Properties map[string]any `json:"properties"`
 	Set        map[string]any `json:"set"`
