@@ -5,4 +5,4 @@ package devserver
 import "syscall"
 
 // apart leaves the server in the terminal's group where groups cannot be set.
-func apart() *syscall.SysProcAttr { return nil }
+func apart(bool) *syscall.SysProcAttr { return nil }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"time"
@@ -47,7 +48,7 @@ type Server struct {
 }
 
 // Start runs a server and returns when it answers. It is stopped by Stop, or by the end of this process,
-// whatever ends it.
+// whatever ends it; an official one only on Linux.
 func Start(ctx context.Context, options Options) (_ *Server, err error) {
 	scratch, err := os.MkdirTemp("", "millrace-devserver-")
 	if err != nil {
@@ -87,21 +88,32 @@ func Start(ctx context.Context, options Options) (_ *Server, err error) {
 	if options.Log != nil {
 		server.command.Stderr = options.Log
 	}
-	server.command.SysProcAttr = apart()
+	server.command.SysProcAttr = apart(options.Binary.Official)
 	if server.alive, err = server.command.StdinPipe(); err != nil {
 		return nil, fmt.Errorf("starting the embedded Temporal server: %w", err)
 	}
-	if err := server.command.Start(); err != nil {
+	started := make(chan error)
+	go server.run(started)
+	if err := <-started; err != nil {
 		return nil, fmt.Errorf("starting the embedded Temporal server %s: %w", options.Binary.Path, err)
 	}
-	go func() {
-		_ = server.command.Wait() // how it ended is told by what it said
-		close(server.done)
-	}()
 	if err := server.await(ctx, options.Binary, ready); err != nil {
 		return nil, errors.Join(err, server.Stop(), explain(&said))
 	}
 	return server, nil
+}
+
+// run starts the server and waits for its end, on one thread: where a server ends with its parent, it ends with the
+// thread that started it.
+func (s *Server) run(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := s.command.Start()
+	started <- err
+	if err == nil {
+		_ = s.command.Wait() // how it ended is told by what it said
+		close(s.done)
+	}
 }
 
 func explain(said *bytes.Buffer) error {
