@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/millrace/millrace/internal/crm"
@@ -15,10 +16,14 @@ import (
 	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/internal/store"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 )
 
 // admissionTime is how long a worker may take to decide about one record.
 const admissionTime = 10 * time.Second
+
+// enrollAtOnce is how many records are enrolled at once.
+const enrollAtOnce = 16
 
 // enrolled is one line of the result of `millrace enroll`.
 type enrolled struct {
@@ -86,20 +91,7 @@ func (a *app) enroll(ctx context.Context, books *store.Store, workflow string, r
 		return err
 	}
 	defer done()
-	lines, failed := []enrolled{}, 0
-	for _, ref := range refs {
-		line := enrolled{Record: ref.String()}
-		started, err := enrollOne(ctx, client, revision, ref)
-		if err == nil && wait {
-			err = admitted(ctx, books, started)
-		}
-		if err != nil {
-			line.Error = oneLine(err)
-			failed++
-		}
-		line.WorkflowID, line.RunID = started.WorkflowID, started.RunID
-		lines = append(lines, line)
-	}
+	lines, failed := a.enrollAll(ctx, client, revision, refs, wait)
 	if err := a.show(lines, func(w io.Writer) {
 		for _, line := range lines {
 			switch {
@@ -125,6 +117,37 @@ func (a *app) enroll(ctx context.Context, books *store.Store, workflow string, r
 		a.note("%d of %d records were not enrolled", failed, len(lines))
 	}
 	return exitFailed
+}
+
+// enrollAll enrolls records, some at once, and returns a line for each.
+func (a *app) enrollAll(ctx context.Context, client *enroll.Client, revision plan.Revision, refs []crm.Ref, wait bool) (lines []enrolled, failed int) {
+	lines = make([]enrolled, len(refs))
+	bar := a.progress("enrolling")
+	defer bar.end()
+	var group errgroup.Group
+	group.SetLimit(enrollAtOnce)
+	var done atomic.Int64
+	for i, ref := range refs {
+		group.Go(func() error {
+			started, err := enrollOne(ctx, client, revision, ref)
+			if err == nil && wait {
+				err = admitted(ctx, client.Store, started)
+			}
+			lines[i] = enrolled{Record: ref.String(), WorkflowID: started.WorkflowID, RunID: started.RunID}
+			if err != nil {
+				lines[i].Error = oneLine(err)
+			}
+			bar.at(int(done.Add(1)), len(refs))
+			return nil
+		})
+	}
+	_ = group.Wait() // what fails is in its line
+	for _, line := range lines {
+		if line.Error != "" {
+			failed++
+		}
+	}
+	return lines, failed
 }
 
 // enrollOne starts one enrollment of a record that can be in the workflow.

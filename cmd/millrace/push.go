@@ -290,7 +290,9 @@ func (a *app) tellInside(ctx context.Context, result *pushed, connect func() (*e
 		}
 		client, done, err := connect()
 		if err == nil {
-			one.Told, err = client.Published(ctx, one.Workflow)
+			bar := a.progress("telling " + one.Workflow)
+			one.Told, err = client.Published(ctx, one.Workflow, bar.at)
+			bar.end()
 			done()
 		}
 		if err != nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -113,7 +112,9 @@ and sends, and every enrollment is a durable Temporal workflow.
 
 The Temporal server is found by the official TEMPORAL_* variables and profiles,
 the database by --database or MILLRACE_DATABASE. Without them a running
-` + "`millrace dev`" + ` of the workspace is used, else the database in its .millrace/.`,
+` + "`millrace dev`" + ` of the workspace is used, else the database in its .millrace/.
+
+` + "`millrace completion`" + ` prints what your shell needs to complete names.`,
 		Example:           "  millrace dev examples/trial-nurture",
 		SilenceErrors:     true,
 		SilenceUsage:      true,
@@ -143,6 +144,7 @@ the database by --database or MILLRACE_DATABASE. Without them a running
 	add(runs, newDemo(a), newDev(a), newWorker(a), newWorkflows(a), newDoctor(a), newBench(a))
 	add(people, newEnroll(a), newUnenroll(a), newPause(a), newResume(a), newSkipWait(a), newMove(a), newEvent(a), newEnrollments(a), newWhy(a), newHistory(a), newOutbox(a), newRecords(a))
 	root.AddCommand(newVersion(a))
+	a.complete(root)
 	return root
 }
 
@@ -283,12 +285,7 @@ func (a *app) note(format string, args ...any) { fmt.Fprintf(a.Stderr, format+"\
 
 // color tells whether to write colours to w.
 func (a *app) color(w io.Writer) bool {
-	file, isFile := w.(*os.File)
-	if !isFile || a.Environment.get("NO_COLOR") != "" || a.Environment.get("TERM") == "dumb" {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return a.terminal(w) && a.Environment.get("NO_COLOR") == ""
 }
 
 // usageTemplate is cobra's, with flags wrapped at 80 columns.

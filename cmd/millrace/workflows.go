@@ -249,7 +249,7 @@ func (a *app) switchWorkflows(ctx context.Context, books *store.Store, workflows
 			return err
 		}
 		if mode == plan.SwitchOn {
-			if err := a.complete(newest); err != nil {
+			if err := a.withoutPlaceholders(newest); err != nil {
 				return err
 			}
 		}
@@ -279,8 +279,8 @@ func (a *app) switchWorkflows(ctx context.Context, books *store.Store, workflows
 	})
 }
 
-// complete fails when a revision has placeholders: it would do less than its author drew.
-func (a *app) complete(revision plan.Revision) error {
+// withoutPlaceholders fails when a revision has placeholders: it would do less than its author drew.
+func (a *app) withoutPlaceholders(revision plan.Revision) error {
 	file, _ := definition.Read("revision.yaml", []byte(revision.Source), a.Kinds)
 	if placeholders := file.Placeholders(); len(placeholders) > 0 {
 		return fmt.Errorf("%s has placeholders in revision %d (%s): fill them in and `millrace push` first",

@@ -184,19 +184,20 @@ func gone(err error) bool {
 	return errors.As(err, &notFound)
 }
 
-// Published tells everybody inside a workflow that there is a new revision.
-func (c *Client) Published(ctx context.Context, workflow string) (told int, err error) {
+// Published tells everybody inside a workflow that there is a new revision. step is called after each of all.
+func (c *Client) Published(ctx context.Context, workflow string, step func(done, all int)) (told int, err error) {
 	open, err := c.Store.Enrollments(ctx, store.EnrollmentFilter{Workflow: workflow, OpenOnly: true})
 	if err != nil {
 		return 0, err
 	}
-	for _, enrollment := range open {
+	for i, enrollment := range open {
 		switch err := c.Temporal.SignalWorkflow(ctx, enrollment.WorkflowID, "", plan.SignalChanged, nil); {
 		case err == nil:
 			told++
 		case !gone(err):
 			return told, fmt.Errorf("telling %s of the new revision: %w", enrollment.WorkflowID, err)
 		}
+		step(i+1, len(open))
 	}
 	return told, nil
 }

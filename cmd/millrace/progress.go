@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	progressWidth = 30 // characters of a whole bar
+	progressPause = 100 * time.Millisecond
+)
+
+// progress tells on a terminal how far a long command has come, and elsewhere nothing.
+type progress struct {
+	out   io.Writer // nil = nobody watches
+	what  string
+	began time.Time
+
+	mu    sync.Mutex
+	shown time.Time
+}
+
+// progress begins to tell how far something has come, on standard error.
+func (a *app) progress(what string) *progress {
+	p := &progress{what: what, began: time.Now()}
+	if a.terminal(a.Stderr) {
+		p.out = a.Stderr
+	}
+	return p
+}
+
+// at says that so many of all are done.
+func (p *progress) at(done, all int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if p.out == nil || all == 0 || done == 0 || now.Sub(p.shown) < progressPause {
+		return
+	}
+	p.shown = now
+	filled := progressWidth * done / all
+	left := now.Sub(p.began) / time.Duration(done) * time.Duration(all-done)
+	fmt.Fprintf(p.out, "\r\x1b[K%s [%s%s] %d of %d, %s left", p.what,
+		strings.Repeat("#", filled), strings.Repeat(".", progressWidth-filled), done, all, left.Round(time.Second))
+}
+
+// end takes the bar away.
+func (p *progress) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.out != nil && !p.shown.IsZero() {
+		fmt.Fprint(p.out, "\r\x1b[K")
+	}
+}
+
+// terminal tells whether a person watches w.
+func (a *app) terminal(w io.Writer) bool {
+	file, isFile := w.(*os.File)
+	if !isFile || a.Environment.get("TERM") == "dumb" {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
