@@ -19,9 +19,10 @@ import (
 
 // Limits of a source file.
 const (
-	maxBytes = 1 << 20 // of one file
-	maxDepth = 100     // of lists and mappings within each other
-	maxNodes = 100_000 // values, those behind an alias counted at every use
+	maxBytes = 1 << 20  // of one file
+	maxDepth = 100      // of lists and mappings within each other
+	maxNodes = 100_000  // values, those behind an alias counted at every use
+	maxExact = 64 << 10 // bytes of a file in which the exact place of a syntax error is looked for
 )
 
 const byteOrderMark = "\uFEFF"
@@ -51,6 +52,9 @@ func Parse(file string, src []byte) (*Node, Diagnostics) {
 		root = p.parseYAML(src)
 	}
 	p.found.Sort()
+	if p.full {
+		return nil, p.found
+	}
 	return root, p.found
 }
 
@@ -179,8 +183,8 @@ func (p *yamlReader) read(from *yaml.Node, depth int) *Node {
 		n = p.mapping(from, pos, depth)
 	case yaml.SequenceNode:
 		n = p.node(List, pos)
-		for _, item := range from.Content {
-			n.Items = append(n.Items, p.read(item, depth+1))
+		for i := 0; i < len(from.Content) && !p.full; i++ {
+			n.Items = append(n.Items, p.read(from.Content[i], depth+1))
 		}
 	case yaml.AliasNode:
 		return p.alias(from, pos)
@@ -197,7 +201,7 @@ func (p *yamlReader) read(from *yaml.Node, depth int) *Node {
 func (p *yamlReader) mapping(from *yaml.Node, pos Pos, depth int) *Node {
 	n := p.node(Mapping, pos)
 	first := map[string]*Node{}
-	for i := 0; i+1 < len(from.Content); i += 2 {
+	for i := 0; i+1 < len(from.Content) && !p.full; i += 2 {
 		name, value := from.Content[i], from.Content[i+1]
 		key := p.node(String, p.at(name.Line, name.Column))
 		switch {
@@ -270,8 +274,15 @@ func (p *source) syntaxError(src []byte, err error) {
 	text := p.lines[pos.Line-1]
 	pos.Column = 1 + len(text) - len(strings.TrimLeft(text, " "))
 
+	if strings.Contains(message, "exceeded max depth") {
+		p.tooDeep(maxDepth+1, pos)
+		return
+	}
 	var exact goccy.Error
-	if _, err := parser.ParseBytes(src, 0); errors.As(err, &exact) && exact.GetToken() != nil {
+	if len(src) <= maxExact && !mayBeDeep(string(src)) { // else the other library takes gigabytes
+		_, err = parser.ParseBytes(src, 0)
+	}
+	if errors.As(err, &exact) && exact.GetToken() != nil {
 		if at := exact.GetToken().Position; at.Line >= 1 && at.Line <= len(p.lines) {
 			pos.Line, pos.Column = at.Line, max(1, at.Column)
 			message = exact.GetMessage()
@@ -290,6 +301,30 @@ func (p *source) syntaxError(src []byte, err error) {
 		}
 	}
 	p.found.Errorf(pos, "syntax", "%s", message).Hint = hint
+}
+
+// mayBeDeep tells whether lists and mappings could stand too deep in each other, as far as brackets and the starts of
+// lines show: those in texts and comments count as well.
+func mayBeDeep(src string) bool {
+	open, lead, starting := 0, 0, true
+	for _, r := range src {
+		switch r {
+		case '\n':
+			lead, starting = 0, true
+			continue
+		case '[', '{':
+			open++
+		case ']', '}':
+			open = max(0, open-1)
+		}
+		if starting = starting && strings.ContainsRune(" -?:", r); starting {
+			lead++
+		}
+		if open > maxDepth || lead > 2*maxDepth {
+			return true
+		}
+	}
+	return false
 }
 
 // unknownAnchor reports an alias of nothing at the first place that looks like it.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -178,10 +179,32 @@ func TestParseStopsAtItsLimits(t *testing.T) {
 		{"a.yaml", strings.Repeat("[", 500) + strings.Repeat("]", 500), "too-deep"},
 		{"a.json", strings.Repeat("[", 500) + strings.Repeat("]", 500), "too-deep"},
 		{"a.json", "[" + strings.Repeat("0,", maxNodes) + "0]", "too-large"},
+		{"a.yaml", "a: [" + strings.Repeat("0,", maxNodes) + "0]\na: 1\nb: !x 1\n", "too-large"},
 	} {
-		_, problems := Parse(test.file, []byte(test.source))
+		node, problems := Parse(test.file, []byte(test.source))
+		require.Nil(t, node, "nobody should look for more mistakes in a part")
 		require.Len(t, problems, 1)
 		require.Equal(t, test.want, problems[0].Code)
+	}
+}
+
+// TestParseRefusesDeepFilesAtOnce reads files that take a library gigabytes.
+func TestParseRefusesDeepFilesAtOnce(t *testing.T) {
+	for source, want := range map[string]string{
+		strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000): "too-deep",
+		strings.Repeat("{a: ", 50_000):                              "too-deep",
+		strings.Repeat("- ", 100_000):                               "too-deep",
+		strings.Repeat("[", 9_000):                                  "syntax",
+		strings.Repeat("- ", 9_000) + "]":                           "syntax",
+		strings.Repeat("- [a, b]\n", 20_000) + "]":                  "syntax",
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, problems := Parse("a.yaml", []byte(source))
+		runtime.ReadMemStats(&after)
+		require.Len(t, problems, 1)
+		require.Equal(t, want, problems[0].Code)
+		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(64<<20))
 	}
 }
 
