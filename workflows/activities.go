@@ -3,6 +3,7 @@ package workflows
 import (
 	"cmp"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/millrace/millrace/internal/plan"
@@ -16,45 +17,59 @@ const (
 	heartbeatLimit = 8 * time.Second // a worker that is silent for longer is taken for dead
 	retryFirst     = time.Second     // after a crash; what a kind reports brings its own delay
 	retryMost      = time.Minute
-	manyAttempts   = 1000
+	anyAttempts    = math.MaxInt32 // time is the bound, where there is one; the test environment takes 0 for ten
 )
 
-// ours runs one of our own activities, which touch only our store and are repeated until it answers.
+// ours runs one of our own activities, which touch only our store and are repeated until it answers, whatever
+// happens meanwhile: without them our books would not know what the enrollment does.
 func (e *enrollment) ours(ctx workflow.Context, name string, input, result any) error {
 	node := plan.Node{Kind: name, Label: name, Local: true, Attempt: time.Minute}
-	return e.run(ctx, node, input, result)
+	if done, err := e.local(ctx, node, input, result); done {
+		return err
+	}
+	return e.normal(ctx, node, input).Get(ctx, result)
 }
 
-// run runs an activity. One that touches only our store runs inside the workflow task (1 history event
-// instead of 6); when the store does not answer, the same call goes to the normal activity of the same name,
-// whose retries are durable. A permanent failure is not repeated.
-func (e *enrollment) run(ctx workflow.Context, node plan.Node, input, result any) error {
-	summary := cmp.Or(node.Label, e.Node)
-	if node.Local {
-		local := workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
-			StartToCloseTimeout: localAttempt, Summary: summary,
-			RetryPolicy: &temporal.RetryPolicy{InitialInterval: 100 * time.Millisecond, MaximumAttempts: localAttempts},
-		})
-		err := workflow.ExecuteLocalActivity(local, node.Kind, input).Get(ctx, result)
-		var failure *temporal.ApplicationError
-		if err == nil || errors.As(err, &failure) && failure.NonRetryable() {
-			return err
-		}
+// call runs an action. When the record is taken out meanwhile, a call in back-off ends at once; a running one
+// finishes and is not repeated (design §5, "Guard").
+func (e *enrollment) call(ctx workflow.Context, node plan.Node, input, result any) error {
+	if done, err := e.local(ctx, node, input, result); done {
+		return err
 	}
-	normal, cancel := workflow.WithCancel(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue: node.Queue, Summary: summary,
-		StartToCloseTimeout: node.Attempt, ScheduleToCloseTimeout: node.GiveUp, HeartbeatTimeout: heartbeatLimit,
-		WaitForCancellation: true,
-		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: retryFirst, MaximumInterval: retryMost, MaximumAttempts: manyAttempts},
-	}))
-	future := workflow.ExecuteActivity(normal, node.Kind, input)
+	cancellable, cancel := workflow.WithCancel(ctx)
+	future := e.normal(cancellable, node, input)
 	done, selector := false, e.people(ctx)
 	selector.AddFuture(future, func(workflow.Future) { done = true })
 	for !done && e.left == nil {
 		selector.Select(ctx)
 	}
-	cancel() // a call in back-off ends at once; a running one finishes and is not repeated
+	cancel()
 	return future.Get(ctx, result)
+}
+
+// local runs an activity that touches only our store inside the workflow task: 1 history event instead of 6. It is
+// not done when the store does not answer; then the same call goes to the normal activity of the same name, whose
+// retries are durable. A permanent failure is not repeated.
+func (e *enrollment) local(ctx workflow.Context, node plan.Node, input, result any) (done bool, err error) {
+	if !node.Local {
+		return false, nil
+	}
+	ctx = workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		StartToCloseTimeout: localAttempt, Summary: cmp.Or(node.Label, e.Node),
+		RetryPolicy: &temporal.RetryPolicy{InitialInterval: 100 * time.Millisecond, MaximumAttempts: localAttempts},
+	})
+	err = workflow.ExecuteLocalActivity(ctx, node.Kind, input).Get(ctx, result)
+	var failure *temporal.ApplicationError
+	return err == nil || errors.As(err, &failure) && failure.NonRetryable(), err
+}
+
+func (e *enrollment) normal(ctx workflow.Context, node plan.Node, input any) workflow.Future {
+	return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue: node.Queue, Summary: cmp.Or(node.Label, e.Node),
+		StartToCloseTimeout: node.Attempt, ScheduleToCloseTimeout: node.GiveUp, HeartbeatTimeout: heartbeatLimit,
+		WaitForCancellation: true,
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: retryFirst, MaximumInterval: retryMost, MaximumAttempts: anyAttempts},
+	}), node.Kind, input)
 }
 
 // explain tells why a call failed for good: a typed reason and a sentence.

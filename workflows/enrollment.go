@@ -53,11 +53,13 @@ func Enrollment(ctx workflow.Context, state plan.State) (plan.Exit, error) {
 
 // enter admits the record, or takes up an enrollment that an earlier run began.
 func (e *enrollment) enter(ctx workflow.Context) (*plan.Exit, error) {
-	if e.Enrollment != "" {
+	info := workflow.GetInfo(ctx)
+	if info.ContinuedExecutionRunID != "" {
 		_, err := e.load(ctx)
 		return e.exit(), err
 	}
-	info := workflow.GetInfo(ctx)
+	// What else somebody wrote into the input is not believed: admission is for everybody.
+	e.State = plan.State{Workflow: e.Workflow, Record: e.Record, Trigger: e.Trigger, Event: e.Event}
 	var admission plan.Admission
 	err := e.ours(ctx, plan.ActivityAdmit, plan.AdmitRequest{
 		WorkflowID: info.WorkflowExecution.ID, FirstRun: cmp.Or(info.FirstRunID, info.WorkflowExecution.RunID),
@@ -66,13 +68,15 @@ func (e *enrollment) enter(ctx workflow.Context) (*plan.Exit, error) {
 	if err != nil {
 		return nil, err
 	}
-	if admission.Refused != "" {
-		return &plan.Exit{Reason: plan.ExitRefused, Detail: admission.Refused + ": " + admission.Detail}, nil
+	if admission.Refused == "" {
+		e.Enrollment, e.Event = admission.Enrollment, nil
+		e.follow(admission.Plan, admission.Version)
 	}
-	e.Enrollment, e.Event = admission.Enrollment, nil
-	e.follow(admission.Plan, admission.Version)
 	if err := e.describeAtStart(ctx); err != nil {
 		return nil, err
+	}
+	if admission.Refused != "" {
+		return &plan.Exit{Reason: plan.ExitRefused, Detail: admission.Refused + ": " + admission.Detail}, nil
 	}
 	return e.take(ctx, e.plan.Start), nil
 }
@@ -85,6 +89,9 @@ func (e *enrollment) visit(ctx workflow.Context) (*plan.Exit, error) {
 		e.hold(ctx)
 		if e.move != "" || e.left != nil {
 			return e.redirect(ctx), nil
+		}
+		if e.Paused { // and the history is long
+			return nil, nil
 		}
 		outcome, err := e.ask(ctx, why)
 		if err != nil || e.left != nil {
@@ -143,7 +150,7 @@ func (e *enrollment) ask(ctx workflow.Context, why plan.Call) (plan.Outcome, err
 		Event: why.Event, Due: why.Due, Force: why.Force,
 		Awaits: e.Awaits, Listening: e.Listening, Took: e.Took, Notes: e.Notes,
 	}
-	e.Notes = nil
+	e.Notes, e.Asked = nil, node.Hash
 	for _, id := range node.Reads {
 		if output, kept := e.Outputs[id]; kept {
 			call.Outputs = set(call.Outputs, id, output)
@@ -152,14 +159,14 @@ func (e *enrollment) ask(ctx workflow.Context, why plan.Call) (plan.Outcome, err
 	}
 	e.describe(ctx)
 	var outcome plan.Outcome
-	err := e.run(ctx, node, call, &outcome)
+	err := e.call(ctx, node, call, &outcome)
 	if err == nil || e.left != nil {
 		if outcome.Took != "" {
 			e.Took = bounded(append(e.Took, outcome.Took), maxTook)
 		}
 		return outcome, nil
 	}
-	failure := plan.Failure{Call: call, Kind: node.Kind}
+	failure := plan.Failure{Call: call, Kind: node.Kind, Now: workflow.Now(ctx)}
 	failure.Reason, failure.Message = explain(err)
 	return plan.Outcome{Port: plan.PortFailed}, e.ours(ctx, plan.ActivityFailed, failure, nil)
 }
@@ -178,7 +185,7 @@ func (e *enrollment) wait(ctx workflow.Context, outcome plan.Outcome) (event *pl
 		return event, false
 	}
 	changed, selector := false, e.people(ctx)
-	selector.AddReceive(e.events, func(channel workflow.ReceiveChannel, _ bool) { e.received(ctx, channel) })
+	selector.AddReceive(e.events, func(workflow.ReceiveChannel, bool) { e.received(ctx) })
 	selector.AddReceive(e.changed, func(channel workflow.ReceiveChannel, _ bool) {
 		channel.Receive(ctx, nil)
 		changed = true
@@ -189,8 +196,10 @@ func (e *enrollment) wait(ctx workflow.Context, outcome plan.Outcome) (event *pl
 		timer := workflow.NewTimerWithOptions(timing, outcome.Until.Sub(workflow.Now(ctx)), workflow.TimerOptions{Summary: e.title()})
 		selector.AddFuture(timer, func(workflow.Future) { due = true })
 	}
-	for event == nil && !due && !changed && !e.skip && e.move == "" && e.left == nil && !e.long(ctx) {
-		selector.Select(ctx)
+	for event == nil && !due && !changed && !e.long(ctx) {
+		if selector.Select(ctx); e.skip || e.move != "" || e.left != nil {
+			break // a person's word comes first; an event stays for a later wait
+		}
 		event = e.awaited(outcome)
 	}
 	return event, due
@@ -219,13 +228,9 @@ func (e *enrollment) load(ctx workflow.Context) (moved bool, err error) {
 	if err := e.ours(ctx, plan.ActivityLoad, request, &loaded); err != nil || loaded.Plan == nil {
 		return false, err
 	}
-	var before plan.Node
-	if e.plan != nil {
-		before = e.plan.Nodes[e.Node]
-	}
 	e.follow(loaded.Plan, loaded.Version)
 	if after, there := e.plan.Nodes[e.Node]; there {
-		if before.Hash != "" && after.Hash != before.Hash {
+		if e.Asked != "" && after.Hash != e.Asked {
 			e.Edited = workflow.Now(ctx)
 		}
 		return false, nil
@@ -272,7 +277,7 @@ func (e *enrollment) take(ctx workflow.Context, edge plan.Edge) *plan.Exit {
 
 func (e *enrollment) arrive(ctx workflow.Context, node string) {
 	e.Node, e.Arrived, e.Edited = node, workflow.Now(ctx), time.Time{}
-	e.Awaits, e.Listening = "", time.Time{}
+	e.Awaits, e.Listening, e.Asked = "", time.Time{}, ""
 	if node != "" {
 		e.Visits = set(e.Visits, node, e.Visits[node]+1)
 		e.Steps++

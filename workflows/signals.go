@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/millrace/millrace/internal/plan"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/workflow"
 )
 
@@ -38,7 +39,8 @@ func (e *enrollment) listen(ctx workflow.Context) error {
 		{plan.UpdateResume, "Go on",
 			func(workflow.Context) error { e.Paused = false; return wake() }, func(workflow.Context) error { return nil }},
 		{plan.UpdateUnenroll, "Leave the workflow",
-			func(_ workflow.Context, leave plan.Unenroll) error { e.left = &leave; return wake() }, func(workflow.Context, plan.Unenroll) error { return nil }},
+			func(_ workflow.Context, leave plan.Unenroll) error { e.left = &leave; return wake() },
+			func(_ workflow.Context, leave plan.Unenroll) error { return allowed(leave.Reason) }},
 		{plan.UpdateSkipWait, "End the present wait now",
 			func(workflow.Context) error { e.skip = true; return wake() }, func(workflow.Context) error { return e.resting() }},
 		{plan.UpdateMove, "Go to another action now",
@@ -61,6 +63,13 @@ func (e *enrollment) resting() error {
 	return nil
 }
 
+func allowed(reason string) error {
+	if reason != "" && !slices.Contains(waysOut, reason) {
+		return fmt.Errorf("%q is no reason to take a record out: give one of %v", reason, waysOut)
+	}
+	return nil
+}
+
 func (e *enrollment) reachable(node string) error {
 	if e.plan == nil || e.plan.Nodes[node].Kind == "" {
 		return fmt.Errorf("there is no action %q in the revision that this enrollment follows", node)
@@ -71,12 +80,14 @@ func (e *enrollment) reachable(node string) error {
 	return nil
 }
 
-// hold keeps a paused enrollment where it is until it is resumed, moved or taken out.
+// hold keeps a paused enrollment where it is until it is resumed, moved or taken out, or has to be continued as new.
 func (e *enrollment) hold(ctx workflow.Context) {
 	if e.Paused {
 		e.describe(ctx)
 	}
-	for selector := e.people(ctx); e.left == nil && e.move == "" && (e.Paused || selector.HasPending()); {
+	selector := e.people(ctx)
+	selector.AddReceive(e.events, func(workflow.ReceiveChannel, bool) { e.received(ctx) })
+	for e.left == nil && e.move == "" && (selector.HasPending() || e.Paused && !e.long(ctx)) {
 		selector.Select(ctx)
 	}
 }
@@ -84,24 +95,63 @@ func (e *enrollment) hold(ctx workflow.Context) {
 // people listens to those who may take the record out or elsewhere, the first cases of every wait.
 func (e *enrollment) people(ctx workflow.Context) workflow.Selector {
 	selector := workflow.NewSelector(ctx)
-	selector.AddReceive(e.unenroll, func(channel workflow.ReceiveChannel, _ bool) { e.unenrolled(ctx, channel) })
+	selector.AddReceive(e.unenroll, func(workflow.ReceiveChannel, bool) { e.unenrolled() })
 	selector.AddReceive(e.cancelled, func(workflow.ReceiveChannel, bool) { e.left = &plan.Unenroll{Detail: "cancelled in Temporal"} })
 	selector.AddReceive(e.operator, func(channel workflow.ReceiveChannel, _ bool) { channel.Receive(ctx, nil) })
 	return selector
 }
 
-func (e *enrollment) unenrolled(ctx workflow.Context, channel workflow.ReceiveChannel) {
-	var leave plan.Unenroll
-	channel.Receive(ctx, &leave)
-	if e.left == nil {
-		e.left = &leave
+// read takes the next signal from a channel. Signals are sent by hand too, so one that does not read is told and
+// skipped; received into its own type it would hold the interpreter until a readable one came.
+func read[T any](channel workflow.ReceiveChannel, into *T) (received bool, err error) {
+	var raw converter.RawValue
+	if !channel.ReceiveAsync(&raw) {
+		return false, nil
+	}
+	if err := converter.GetDefaultDataConverter().FromPayload(raw.Payload(), into); err != nil {
+		return true, fmt.Errorf("the signal %s does not read: %w", channel.Name(), err)
+	}
+	return true, nil
+}
+
+// unenrolled takes every signal to leave. The first one counts; one that does not read counts too, since
+// somebody wants the record out.
+func (e *enrollment) unenrolled() {
+	for {
+		var leave plan.Unenroll
+		received, err := read(e.unenroll, &leave)
+		if !received {
+			return
+		}
+		if err != nil {
+			leave.Detail = err.Error()
+		}
+		if !slices.Contains(waysOut, leave.Reason) {
+			leave.Reason = plan.ExitUnenrolled
+		}
+		if e.left == nil {
+			e.left = &leave
+		}
 	}
 }
 
-func (e *enrollment) received(ctx workflow.Context, channel workflow.ReceiveChannel) {
-	var event plan.Event
-	channel.Receive(ctx, &event)
-	e.keep(ctx, event)
+// waysOut are the reasons for which somebody else may take a record out.
+var waysOut = []string{plan.ExitUnenrolled, plan.ExitRemoved, plan.ExitSuppressed, plan.ExitGoalMet, plan.ExitDeleted, plan.ExitWaiting}
+
+// received takes every event that has arrived.
+func (e *enrollment) received(ctx workflow.Context) {
+	for {
+		var event plan.Event
+		received, err := read(e.events, &event)
+		switch {
+		case !received:
+			return
+		case err != nil:
+			e.note(ctx, plan.JournalWarning, "", err.Error())
+		default:
+			e.keep(ctx, event)
+		}
+	}
 }
 
 // keep puts an event among those that a wait may take, unless it was there before.
@@ -112,22 +162,16 @@ func (e *enrollment) keep(ctx workflow.Context, event plan.Event) {
 		}
 		e.Seen = bounded(append(e.Seen, event.ID), maxSeen)
 	}
-	if event.At.IsZero() {
-		event.At = workflow.Now(ctx)
+	if now := workflow.Now(ctx); event.At.IsZero() || event.At.After(now) { // a clock ahead of ours: it happened now
+		event.At = now
 	}
 	e.Pending = bounded(append(e.Pending, event), maxPending)
 }
 
 // drain moves every signal that has arrived into the state.
 func (e *enrollment) drain(ctx workflow.Context) {
-	for event := (plan.Event{}); e.events.ReceiveAsync(&event); event = (plan.Event{}) {
-		e.keep(ctx, event)
-	}
-	for leave := (plan.Unenroll{}); e.unenroll.ReceiveAsync(&leave); leave = (plan.Unenroll{}) {
-		if e.left == nil {
-			e.left = &leave
-		}
-	}
+	e.received(ctx)
+	e.unenrolled()
 }
 
 // long tells whether the history should be continued in a new run.

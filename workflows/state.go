@@ -16,8 +16,9 @@ const (
 )
 
 func (e *enrollment) note(ctx workflow.Context, event, port, detail string) {
+	e.Noted++
 	e.Notes = append(e.Notes, plan.Note{
-		At: workflow.Now(ctx), Node: e.Node, Visit: e.Visits[e.Node], Kind: e.plan.Nodes[e.Node].Kind, Event: event, Port: port, Detail: detail,
+		Number: e.Noted, At: workflow.Now(ctx), Node: e.Node, Visit: e.Visits[e.Node], Kind: e.plan.Nodes[e.Node].Kind, Event: event, Port: port, Detail: detail,
 	})
 }
 

@@ -48,7 +48,11 @@ func (a *Activities) Admit(ctx context.Context, request plan.AdmitRequest) (plan
 			admission.Refused, admission.Detail, _ = strings.Cut(known.Detail, ": ")
 			return nil
 		}
-		revision, refused, err := a.examine(ctx, tx, request, found)
+		var before *plan.Enrollment
+		if found {
+			before = &known
+		}
+		revision, refused, err := a.examine(ctx, tx, request, before)
 		if err != nil {
 			return err
 		}
@@ -89,8 +93,9 @@ func cause(request plan.AdmitRequest) string {
 	}
 }
 
-// examine applies the rules of admission in their order. again means that this very run was admitted before.
-func (a *Activities) examine(ctx context.Context, tx *store.Tx, request plan.AdmitRequest, again bool) (plan.Revision, *refusal, error) {
+// examine applies the rules of admission in their order. known is this very run's row when it was admitted before:
+// then it answers with the revision it was admitted to.
+func (a *Activities) examine(ctx context.Context, tx *store.Tx, request plan.AdmitRequest, known *plan.Enrollment) (plan.Revision, *refusal, error) {
 	refuse := func(reason, format string, args ...any) (plan.Revision, *refusal, error) {
 		return plan.Revision{}, &refusal{reason, fmt.Sprintf(format, args...)}, nil
 	}
@@ -101,8 +106,12 @@ func (a *Activities) examine(ctx context.Context, tx *store.Tx, request plan.Adm
 	if err != nil {
 		return refuse("wrong-record", "%v", err)
 	}
+	if known != nil {
+		revision, err := tx.Revision(ctx, request.Workflow, known.Revision)
+		return revision, nil, err
+	}
 	revision, found, err := tx.LatestRevision(ctx, request.Workflow)
-	if err != nil || again {
+	if err != nil {
 		return revision, nil, err
 	}
 	if !found {
@@ -262,7 +271,7 @@ func farewell(exit plan.Exit) string {
 func (a *Activities) Failed(ctx context.Context, failure plan.Failure) error {
 	call := failure.Call
 	entry := plan.Entry{
-		Enrollment: call.Enrollment, Key: call.Key(), At: call.Now, Node: call.Node, Kind: failure.Kind,
+		Enrollment: call.Enrollment, Key: call.Key(), At: failure.Now, Node: call.Node, Kind: failure.Kind,
 		Event: plan.JournalFailed, Port: plan.PortFailed, Detail: failure.Reason + ": " + failure.Message,
 	}
 	if failure.Reason == "unknown" {

@@ -66,6 +66,14 @@ func TestAdmitAskedTwiceAnswersTheSame(t *testing.T) {
 	require.Equal(t, first.Enrollment, d.admit("contact/51", "run-1").Enrollment)
 }
 
+func TestAdmitAskedTwiceAnswersTheSameRevision(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, nil)
+	require.Equal(t, "first", d.admit("contact/51", "run-1").Plan.Hash)
+	d.publish("second", plan.InFlightPin, nil)
+	require.Equal(t, "first", d.admit("contact/51", "run-1").Plan.Hash)
+}
+
 func TestOnceEverIsOnceEver(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, nil)
@@ -166,7 +174,7 @@ func TestFailedWritesTheReasonAndAnUnknownSendIsCalledUnknown(t *testing.T) {
 	first := d.admit("contact/51", "run-1")
 	for i, reason := range []string{"no-address", "unknown"} {
 		call := plan.Call{Enrollment: first.Enrollment, Node: "mail", Visit: i + 1, Now: now}
-		failure := plan.Failure{Call: call, Kind: "send_email", Reason: reason, Message: "why"}
+		failure := plan.Failure{Call: call, Kind: "send_email", Reason: reason, Message: "why", Now: now.Add(time.Hour)}
 		require.NoError(t, d.Failed(t.Context(), failure))
 		require.NoError(t, d.Failed(t.Context(), failure), "a repeated attempt writes no second line")
 	}
@@ -175,5 +183,6 @@ func TestFailedWritesTheReasonAndAnUnknownSendIsCalledUnknown(t *testing.T) {
 	require.Len(t, entries, 3)
 	require.Equal(t, plan.JournalFailed, entries[1].Event)
 	require.Equal(t, "no-address: why", entries[1].Detail)
+	require.Equal(t, now.Add(time.Hour), entries[1].At.UTC(), "when it failed, not when it was asked")
 	require.Equal(t, plan.JournalUnknown, entries[2].Event)
 }

@@ -97,6 +97,7 @@ type Entry struct {
 // Note is a journal entry on its way from the interpreter, which writes nothing itself: it travels with
 // the next call.
 type Note struct {
+	Number int       `json:"number"` // within the enrollment
 	At     time.Time `json:"at"`
 	Node   string    `json:"node,omitempty"`
 	Visit  int       `json:"visit,omitempty"`
@@ -110,7 +111,7 @@ type Note struct {
 func (n Note) Entry(enrollment string) Entry {
 	key := Call{Enrollment: enrollment, Node: n.Node, Visit: n.Visit}.Key()
 	return Entry{
-		Enrollment: enrollment, Key: key, At: n.At, Node: n.Node, Kind: n.Kind, Event: n.Event, Port: n.Port, Detail: n.Detail,
+		Enrollment: enrollment, Key: key, Phase: n.Event + "#" + strconv.Itoa(n.Number), At: n.At, Node: n.Node, Kind: n.Kind, Event: n.Event, Port: n.Port, Detail: n.Detail,
 	}
 }
 

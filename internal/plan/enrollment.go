@@ -60,6 +60,7 @@ type State struct {
 	Awaits     string                     `json:"awaits,omitempty"`   // event type that this visit waits for
 	Listening  time.Time                  `json:"listening,omitzero"` // when an edit changed that type
 	Paused     bool                       `json:"paused,omitempty"`   // held by an operator
+	Asked      string                     `json:"asked,omitempty"`    // Hash of the present node as it was last asked
 	Visits     map[string]int             `json:"visits,omitempty"`   // by node
 	Steps      int                        `json:"steps,omitempty"`    // node visits since the start of the enrollment
 	Pending    []Event                    `json:"pending,omitempty"`  // received, not yet awaited; bounded
@@ -68,6 +69,7 @@ type State struct {
 	Outputs    map[string]json.RawMessage `json:"outputs,omitempty"`  // by action id, of nodes with Keep
 	Path       []Visited                  `json:"path,omitempty"`     // the last visits; bounded
 	Notes      []Note                     `json:"notes,omitempty"`    // for the journal, sent with the next call
+	Noted      int                        `json:"noted,omitempty"`    // notes made so far
 }
 
 // Visited is one visit on the path that an enrollment took.
@@ -135,10 +137,11 @@ type CloseRequest struct {
 
 // Failure is why a call failed for good.
 type Failure struct {
-	Call    Call   `json:"call"`
-	Kind    string `json:"kind"`
-	Reason  string `json:"reason"` // typed: no-address, gave-up, …
-	Message string `json:"message"`
+	Call    Call      `json:"call"`
+	Kind    string    `json:"kind"`
+	Reason  string    `json:"reason"` // typed: no-address, gave-up, …
+	Message string    `json:"message"`
+	Now     time.Time `json:"now"`
 }
 
 // Move is the argument of the update `move`.
