@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/golden"
@@ -80,7 +81,7 @@ actions:
 	}
 }
 
-func TestCompileRefusesAPlanThatIsTooLarge(t *testing.T) {
+func TestPlanThatIsTooLargeIsRefused(t *testing.T) {
 	t.Parallel()
 	source := "workflow: w\nobject: contact\nactions:\n"
 	for i := range 1000 {
@@ -92,6 +93,17 @@ func TestCompileRefusesAPlanThatIsTooLarge(t *testing.T) {
 	require.Len(t, problems, 1)
 	require.Equal(t, "plan-too-large", problems[0].Code)
 	require.Equal(t, schema.Pos{File: "w.yaml", Line: 3, Column: 1}, schema.Pos{File: problems[0].File, Line: problems[0].Line, Column: problems[0].Column})
+	require.Equal(t, problems, file.Check(nil))
+	_, found, err := ReadWorkspace(fstest.MapFS{WorkspaceFile: {}, "workflows/w.yaml": {Data: []byte(source)}}, testKinds())
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	require.Equal(t, "plan-too-large", found[0].Code)
+
+	file, problems = Read("w.yaml", []byte(source+"  - {go_to: nowhere}\n"), testKinds())
+	require.Empty(t, problems)
+	for _, one := range file.Check(nil) {
+		require.NotEqual(t, "plan-too-large", one.Code, "when nothing else is wrong")
+	}
 }
 
 func TestTagsOfTheLanguageAreSound(t *testing.T) {

@@ -27,6 +27,7 @@ type File struct {
 	src   []byte
 	node  *schema.Node
 	kinds []action.Kind
+	sound bool // read without an error
 }
 
 // Read decodes a definition. name says where it is from and, by its ending, whether it is YAML or JSON.
@@ -43,6 +44,7 @@ func Read(name string, src []byte, kinds []action.Kind) (*File, schema.Diagnosti
 	if schedule := file.Enroll.Schedule; schedule != nil && file.Enroll.If == nil {
 		file.Enroll.If, schedule.If = schedule.If, nil
 	}
+	file.sound = !problems.HasErrors()
 	return file, problems
 }
 

@@ -10,7 +10,7 @@ import (
 
 // Check reports everything that is wrong with a definition beyond what Read found (language §2). Inside
 // a workspace all names are looked up there; outside (nil) none is, and only what the definition says
-// itself is checked.
+// itself is checked. What Compile would refuse is reported when nothing else is wrong.
 func (f *File) Check(in *Workspace) schema.Diagnostics {
 	if f.node == nil {
 		return nil
@@ -23,6 +23,10 @@ func (f *File) Check(in *Workspace) schema.Diagnostics {
 	c.flow.checkReachable(f.Actions, &c.found)
 	c.flow.checkCycles(&c.found)
 	c.checkRules()
+	if f.sound && !c.found.HasErrors() {
+		_, problems := Compile(f, in)
+		c.found = append(c.found, problems...)
+	}
 	c.found.Sort()
 	return c.found
 }
