@@ -162,6 +162,7 @@ func (a *app) publish(ctx context.Context, books *store.Store, checked *definiti
 		p.result.Workflows = []pushedWorkflow{}
 	} else {
 		p.noteNotYet()
+		p.noteElsewhere()
 	}
 	p.result.Diagnostics = list(p.Diagnostics)
 	return p.result, nil
@@ -186,6 +187,18 @@ func (p *publisher) noteNotYet() {
 	}
 }
 
+// noteElsewhere tells which workflows are published that the workspace does not have: they stay, and come under its
+// properties and settings.
+func (p *publisher) noteElsewhere() {
+	for _, one := range p.elsewhere {
+		state, end := "off", ""
+		if one.Switch == plan.SwitchOn {
+			state, end = "on", fmt.Sprintf("; `millrace workflows off %s` ends its admission", one.Workflow)
+		}
+		p.note("note: still published and %s, but not in this workspace: %s; its properties and settings are those of this workspace now%s", state, one.Workflow, end)
+	}
+}
+
 // publisher publishes one workspace in a transaction.
 type publisher struct {
 	*app
@@ -193,6 +206,8 @@ type publisher struct {
 	folder string
 	how    pushing
 	result pushed
+
+	elsewhere []store.Overview // published workflows that the workspace does not have
 }
 
 func (p *publisher) publish(ctx context.Context, tx *store.Tx) error {
@@ -221,6 +236,10 @@ func (p *publisher) publish(ctx context.Context, tx *store.Tx) error {
 			one.Revision++
 		}
 	}
+	if p.elsewhere, err = tx.Workflows(ctx); err != nil {
+		return err
+	}
+	p.elsewhere = slices.DeleteFunc(p.elsewhere, func(one store.Overview) bool { _, here := latest[one.Workflow]; return here })
 	publication.Users, publication.Teams = list(publication.Users), list(publication.Teams) // those who left go
 	if _, err := tx.Publish(ctx, publication); err != nil {
 		return err

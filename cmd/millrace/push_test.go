@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -67,6 +68,18 @@ func push(term *terminal, args ...string) pushedWorkflow {
 	require.NotNil(term.t, got.Diagnostics)
 	require.Len(term.t, got.Workflows, 1)
 	return got.Workflows[0]
+}
+
+func TestPushTellsOfWorkflowsThatAreNotInTheFolder(t *testing.T) {
+	t.Parallel()
+	term := newPushed(t)
+	require.NotContains(t, term.run("push").succeeds().stderr, "still published")
+	require.NoError(t, os.Remove(filepath.Join(term.Folder, definitionFile)))
+	term.write("workflows/other.yaml", "workflow: other\nobject: contact\nactions: []\n")
+	require.Contains(t, term.run("push").succeeds().stderr, "note: still published and on, but not in this workspace: trial-nurture; "+
+		"its properties and settings are those of this workspace now; `millrace workflows off trial-nurture` ends its admission\n")
+	require.NoError(t, term.store().SetSwitch(t.Context(), "trial-nurture", plan.SwitchOff))
+	require.Contains(t, term.run("push").succeeds().stderr, "note: still published and off, but not in this workspace: trial-nurture; its properties and settings are those of this workspace now\n")
 }
 
 func TestPush(t *testing.T) {
