@@ -27,7 +27,7 @@ const enrollAtOnce = 16
 
 // enrolled is one line of the result of `millrace enroll`.
 type enrolled struct {
-	Record     string `json:"record"`
+	Record     string `json:"record"` // "" = a line of a file that cannot be read
 	WorkflowID string `json:"workflow_id"`
 	RunID      string `json:"run_id"`
 	Error      string `json:"error"` // "" = it is on its way
@@ -79,8 +79,10 @@ func (a *app) enroll(ctx context.Context, books *store.Store, workflow string, r
 	if mode == plan.SwitchOff {
 		return fmt.Errorf("workflow %s is switched off and admits nobody", workflow)
 	}
+	var bad []enrolled
 	if file != "" {
-		more, err := a.recordsFrom(file, revision.Plan.Object)
+		var more []crm.Ref
+		more, bad, err = a.recordsFrom(file, revision.Plan.Object)
 		if err != nil {
 			return fmt.Errorf("reading the records of %s: %w", file, err)
 		}
@@ -92,6 +94,7 @@ func (a *app) enroll(ctx context.Context, books *store.Store, workflow string, r
 	}
 	defer done()
 	lines, failed := a.enrollAll(ctx, client, revision, refs, wait)
+	lines, failed = append(lines, bad...), failed+len(bad)
 	if err := a.show(lines, func(w io.Writer) {
 		for _, line := range lines {
 			switch {
@@ -185,22 +188,22 @@ func admitted(ctx context.Context, books *store.Store, started enroll.Started) e
 	}
 }
 
-// recordsFrom reads the first column of a CSV file.
-func (a *app) recordsFrom(file, object string) ([]crm.Ref, error) {
+// recordsFrom reads the first column of a CSV file. Lines that name no record are bad.
+func (a *app) recordsFrom(file, object string) (refs []crm.Ref, bad []enrolled, err error) {
 	content, err := a.readFile(file)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	reader := csv.NewReader(bytes.NewReader(content))
 	reader.FieldsPerRecord = -1
-	var refs []crm.Ref
 	for first := true; ; first = false {
 		row, err := reader.Read()
 		if errors.Is(err, io.EOF) {
-			return refs, nil
+			return refs, bad, nil
 		}
-		if err != nil {
-			return nil, err
+		if malformed := new(csv.ParseError); errors.As(err, &malformed) {
+			bad = append(bad, enrolled{Error: fmt.Sprintf("line %d of %s: %v", malformed.StartLine, file, malformed.Err)})
+			continue
 		}
 		text := strings.TrimSpace(strings.TrimPrefix(row[0], "\uFEFF"))
 		if text == "" || first && (strings.EqualFold(text, "record") || strings.EqualFold(text, "id")) {
@@ -212,7 +215,8 @@ func (a *app) recordsFrom(file, object string) ([]crm.Ref, error) {
 		ref, err := crm.ParseRef(text)
 		if err != nil {
 			line, _ := reader.FieldPos(0)
-			return nil, fmt.Errorf("line %d: %w", line, err)
+			bad = append(bad, enrolled{Record: text, Error: fmt.Sprintf("line %d of %s: %v", line, file, err)})
+			continue
 		}
 		refs = append(refs, ref)
 	}

@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
+	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/enroll"
 	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/internal/store"
@@ -20,17 +23,23 @@ func newEvent(a *app) *cobra.Command {
 		Use:   "event TYPE --record RECORD",
 		Short: "Tell that something happened to a record",
 		Long: `Store an event of a record and wake the enrollments that wait for it. An event
-with the id of an earlier one of the record is a repetition and does nothing.`,
+with the id of an earlier one of the record is a repetition and does nothing.
+The record need not exist yet.`,
 		Example: `  millrace event page_viewed --record contact/51 --data '{"url":"/pricing"}'`,
 		Args:    arguments(1, 1),
 		RunE: func(command *cobra.Command, args []string) error {
 			if event.Record == "" {
 				return usagef("`millrace event` needs --record, as in --record contact/51")
 			}
-			if _, err := recordArguments([]string{event.Record}); err != nil {
+			refs, err := recordArguments([]string{event.Record})
+			if err != nil {
 				return err
 			}
-			event.Type = args[0]
+			kind, err := crm.ParseEventType(args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			event.Type = kind.Text
 			if data != "" {
 				if err := json.Unmarshal([]byte(data), &event.Properties); err != nil {
 					return usagef("--data %q is not a JSON object", data)
@@ -41,10 +50,13 @@ with the id of an earlier one of the record is a repetition and does nothing.`,
 				if err != nil {
 					return usagef("--at %q is not an instant: write it as in 2027-05-10T09:00:00Z", at)
 				}
+				if instant.After(a.Now()) {
+					return usagef("--at %s is in the future: an event is something that happened", at)
+				}
 				event.At = instant.UTC()
 			}
 			return a.withStore(command.Context(), func(books *store.Store) error {
-				return a.event(command.Context(), books, event)
+				return a.event(command.Context(), books, refs[0], event)
 			})
 		},
 	}
@@ -56,7 +68,7 @@ with the id of an earlier one of the record is a repetition and does nothing.`,
 	return command
 }
 
-func (a *app) event(ctx context.Context, books *store.Store, event plan.Event) error {
+func (a *app) event(ctx context.Context, books *store.Store, ref crm.Ref, event plan.Event) error {
 	client := &enroll.Client{Store: books}
 	open, err := books.Enrollments(ctx, store.EnrollmentFilter{Record: event.Record, OpenOnly: true})
 	if err != nil {
@@ -74,11 +86,20 @@ func (a *app) event(ctx context.Context, books *store.Store, event plan.Event) e
 	if err != nil {
 		return err
 	}
+	if _, err := books.Get(ctx, ref); errors.Is(err, crm.ErrNotFound) {
+		a.note("there is no record %s yet", ref)
+	}
+	waited := 0
+	for _, one := range open {
+		if one.Standing.Awaits == event.Type && slices.Contains(delivered.Woke, one.WorkflowID) {
+			waited++
+		}
+	}
 	return a.show(delivered, func(w io.Writer) {
 		if delivered.Duplicate {
 			fmt.Fprintf(w, "%s: known already\n", delivered.ID)
 			return
 		}
-		fmt.Fprintf(w, "%s: stored, %s told\n", delivered.ID, counted(len(delivered.Woke), "enrollment"))
+		fmt.Fprintf(w, "%s: stored, %s told, %d waiting for %s\n", delivered.ID, counted(len(delivered.Woke), "enrollment"), waited, event.Type)
 	})
 }

@@ -81,34 +81,46 @@ func TestWhoIsAdmitted(t *testing.T) {
 func TestRecordsOfAFile(t *testing.T) {
 	t.Parallel()
 	term := newTerminal(t)
-	read := func(content string) ([]crm.Ref, error) {
+	read := func(content string) ([]crm.Ref, []enrolled, error) {
 		term.Stdin = content
 		a, _, _ := term.app()
 		return a.recordsFrom("-", "contact")
 	}
-	refs, err := read("\uFEFFid,name\n51,Ada\n\n contact/52 ,\"Bo, the second\"\n")
+	refs, bad, err := read("\uFEFFid,name\n51,Ada\n\n contact/52 ,\"Bo, the second\"\n")
 	require.NoError(t, err)
 	require.Equal(t, []crm.Ref{{Object: "contact", ID: "51"}, {Object: "contact", ID: "52"}}, refs)
-	_, err = read("51\n52\nfifty three\n")
-	require.ErrorContains(t, err, "line 3")
-	_, err = read("\"51\n")
-	require.Error(t, err)
+	require.Empty(t, bad)
+	refs, bad, err = read("51\nfifty two\n5\"3\n54\n\"55\n")
+	require.NoError(t, err)
+	require.Equal(t, []crm.Ref{{Object: "contact", ID: "51"}, {Object: "contact", ID: "54"}}, refs, "the others go on")
+	require.Equal(t, []enrolled{
+		{Record: "contact/fifty two", Error: `line 2 of -: "contact/fifty two" is not a record: write OBJECT/ID, as in contact/51`},
+		{Error: `line 3 of -: bare " in non-quoted-field`},
+		{Error: `line 5 of -: extraneous or missing " in quoted-field`},
+	}, bad)
 }
 
 func TestEvent(t *testing.T) {
 	t.Parallel()
 	term := newPushed(t)
 	var got enroll.Delivered
-	args := []string{"event", "page_viewed", "--record", "contact/51", "--data", `{"url":"/pricing"}`, "--id", "a", "--at", "2027-03-01T10:00:00+01:00", "-o", "json"}
-	term.run(args...).succeeds().decode(&got)
+	args := []string{"event", "page_viewed", "--record", "contact/51", "--data", `{"url":"/pricing"}`, "--id", "a", "--at", "2026-03-01T10:00:00+01:00", "-o", "json"}
+	first := term.run(args...).succeeds()
+	require.Equal(t, "there is no record contact/51 yet\n", first.stderr)
+	first.decode(&got)
 	require.Equal(t, enroll.Delivered{ID: "a", Woke: []string{}}, got)
 	term.run(args...).succeeds().decode(&got)
 	require.True(t, got.Duplicate)
 	events, err := term.store().EventsOf(t.Context(), ref, 0)
 	require.NoError(t, err)
 	require.Len(t, events, 1)
-	require.Equal(t, time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC), events[0].At)
+	require.Equal(t, time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC), events[0].At)
 	require.Equal(t, map[string]any{"url": "/pricing"}, events[0].Properties)
+
+	term.run("records", "set", "contact/51", "first_name=Ada").succeeds()
+	known := term.run("event", "page_viewed", "--record", "contact/51", "--id", "b").succeeds()
+	require.Empty(t, known.stderr)
+	require.Equal(t, "b: stored, 0 enrollments told, 0 waiting for page_viewed\n", known.stdout)
 }
 
 func TestAnEventThatCannotBeToldIsNotStored(t *testing.T) {

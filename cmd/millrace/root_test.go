@@ -154,6 +154,8 @@ func TestWrongUsage(t *testing.T) {
 		{"enroll without records", []string{"enroll", "welcome"}, "needs WORKFLOW RECORD... or --file"},
 		{"event without record", []string{"event", "page_viewed"}, "needs --record"},
 		{"event data", []string{"event", "page_viewed", "--record", "contact/1", "--data", "[1]"}, "is not a JSON object"},
+		{"event type", []string{"event", "page viewed", "--record", "contact/1"}, "use letters, digits, underscores, hyphens, dots and colons"},
+		{"event to come", []string{"event", "page_viewed", "--record", "contact/1", "--at", "2999-01-01T00:00:00Z"}, "is in the future: an event is something that happened"},
 		{"event time", []string{"event", "page_viewed", "--record", "contact/1", "--at", "now"}, "is not an instant"},
 		{"unknown kind", []string{"kinds", "show", "send_emial"}, `unknown kind "send_emial": did you mean "send_email"?`},
 	} {

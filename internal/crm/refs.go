@@ -160,6 +160,12 @@ func (n *Name[K]) UnmarshalNode(node *schema.Node, d *schema.Diagnostics) {
 	n.pos = node.Pos
 }
 
+// ParseEventType reads a type of event as definitions write it. Errors wrap ErrInvalid.
+func ParseEventType(text string) (event EventType, err error) {
+	event.Text, err = event.parse(text)
+	return event, err
+}
+
 func (n Name[K]) parse(text string) (string, error) {
 	spec := n.spec()
 	name, found := strings.CutPrefix(text, spec.prefix)
