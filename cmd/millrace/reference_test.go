@@ -55,4 +55,6 @@ func describeCommand(t *testing.T, out *strings.Builder, command *cobra.Command)
 }
 
 // anchor is the fragment under which Markdown finds the section of a command.
-func anchor(command *cobra.Command) string { return strings.ReplaceAll(command.CommandPath(), " ", "-") }
+func anchor(command *cobra.Command) string {
+	return strings.ReplaceAll(command.CommandPath(), " ", "-")
+}
