@@ -3,6 +3,8 @@ package activities
 import (
 	"context"
 	"errors"
+	"fmt"
+	"regexp"
 	"time"
 
 	"github.com/millrace/millrace/internal/action"
@@ -23,6 +25,9 @@ type valueBranch struct {
 
 func (b valueBranch) name() branchName { return b.Name }
 
+// tokenLike matches a token whose braces were forgotten.
+var tokenLike = regexp.MustCompile(`^[A-Za-z_]\w*(\.[\w-]+)+$`)
+
 var branchValueEquals = action.Define(action.Spec[branchValueEqualsConfig]{
 	ID:       "branch_value_equals",
 	Category: action.Branch,
@@ -36,6 +41,14 @@ the port ` + "`default`" + `. Several options of a multiple-choice property are 
 	Branches: func(cfg branchValueEqualsConfig) []string { return ports(cfg.Branches) },
 	Check: func(cfg branchValueEqualsConfig, _ schema.Pos, problems *schema.Diagnostics) {
 		checkNames(cfg.Branches, problems)
+		if literal, known := cfg.Value.Literal(); known {
+			token := "contact.plan"
+			if text := crm.Text(literal); tokenLike.MatchString(text) {
+				token = text
+			}
+			problems.Warningf(cfg.Value.Pos(), "constant", "value: this is the same for everybody, so all take one branch").
+				Hint = fmt.Sprintf(`write a token: "{{ %s }}"`, token)
+		}
 		seen := map[string]bool{}
 		for _, branch := range cfg.Branches {
 			literal, known := branch.Is.Literal()

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/internal/schema"
 )
 
 func TestBranchValueEquals(t *testing.T) {
@@ -58,7 +59,9 @@ func TestBranchValueEqualsPorts(t *testing.T) {
 
 func TestBranchValueEqualsCheck(t *testing.T) {
 	t.Parallel()
-	branches := func(list string) string { return "branch_value_equals: {value: x, branches: [" + list + "]}" }
+	branches := func(list string) string {
+		return `branch_value_equals: {value: "{{ contact.plan }}", branches: [` + list + "]}"
+	}
 	requireProblems(t, branches(""), "out-of-range")
 	requireProblems(t, branches("{name: a, is: 1}, {name: b, is: 1}"), "duplicate-value")
 	requireProblems(t, branches("{name: a, is: 1}, {name: a, is: 2}"), "duplicate-branch")
@@ -68,4 +71,12 @@ func TestBranchValueEqualsCheck(t *testing.T) {
 	requireProblems(t, branches(`{name: a, is: "{{ contact.plan }}"}`), "wrong-value")
 	requireProblems(t, branches(`{name: a, is: ""}`), "wrong-value")
 	requireProblems(t, branches(strings.Repeat("{name: a, is: 1},", 251)), "out-of-range")
+	for value, hint := range map[string]string{
+		"deal.amount": `write a token: "{{ deal.amount }}"`, "gold": `write a token: "{{ contact.plan }}"`, "1.5": `write a token: "{{ contact.plan }}"`,
+	} {
+		_, _, problems := decode(t, "branch_value_equals: {value: "+value+", branches: [{name: a, is: 1}]}")
+		require.Len(t, problems, 1)
+		require.Equal(t, schema.Warning, problems[0].Severity)
+		require.Equal(t, hint, problems[0].Hint)
+	}
 }

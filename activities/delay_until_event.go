@@ -11,13 +11,14 @@ import (
 	"github.com/millrace/millrace/internal/action"
 	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/internal/schema"
 )
 
 type delayUntilEventConfig struct {
 	Event    crm.EventType   `json:"event" doc:"Type of the event, as in page_viewed." required:"true"`
 	Where    crm.EventFilter `json:"where,omitzero" doc:"Filter on the event's properties."`
 	Source   crm.ActionID    `json:"source,omitzero" doc:"Earlier action that the event answers: the e-mail that is opened."`
-	MaxWait  crm.Duration    `json:"max_wait,omitzero" doc:"Longest wait; as long as it takes if left out."`
+	MaxWait  *crm.Duration   `json:"max_wait,omitempty" doc:"Longest wait; as long as it takes if left out."`
 	LookBack crm.Duration    `json:"look_back,omitzero" doc:"Let events count that happened up to so long before the arrival."`
 }
 
@@ -41,7 +42,12 @@ matched event's properties are an output.`,
 		{Name: "matched_event", Type: "json", Doc: "Its properties."},
 	},
 	Local: true,
-	Run:   runDelayUntilEvent,
+	Check: func(cfg delayUntilEventConfig, at schema.Pos, problems *schema.Diagnostics) {
+		if cfg.MaxWait != nil && cfg.MaxWait.IsZero() {
+			problems.Errorf(at, "out-of-range", "max_wait: a wait of nothing is not a wait").Hint = "leave max_wait out to wait as long as it takes"
+		}
+	},
+	Run: runDelayUntilEvent,
 })
 
 func runDelayUntilEvent(ctx context.Context, env *action.Env, call plan.Call, cfg delayUntilEventConfig) (plan.Outcome, error) {
@@ -119,7 +125,7 @@ func newEventWait(ctx context.Context, env *action.Env, call plan.Call, cfg dela
 	if listening.After(wait.since) {
 		wait.since = listening
 	}
-	if !cfg.MaxWait.IsZero() {
+	if cfg.MaxWait != nil {
 		wait.deadline = cfg.MaxWait.After(call.Arrived, zone, false)
 	}
 	return wait, nil

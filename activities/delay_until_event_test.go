@@ -140,4 +140,5 @@ func TestDelayUntilEventCheck(t *testing.T) {
 	t.Parallel()
 	requireProblems(t, "delay_until_event: {}", "missing-key")
 	requireProblems(t, "delay_until_event: {event: a, max_wait: soon}", "wrong-value")
+	requireProblems(t, "delay_until_event: {event: a, max_wait: 0s}", "out-of-range")
 }

@@ -118,8 +118,10 @@ func (c *checker) reference(name crm.Reference, object string, act *Action) {
 	kind, text := name.Target()
 	switch {
 	case text == "":
-	case kind == "action":
-		c.earlierAction(text, name.Pos(), act)
+	case kind == "action": // that an event answers
+		if earlier := c.earlierAction(text, name.Pos(), act); earlier != nil && !earlier.Kind.Acts() {
+			c.found.Errorf(name.Pos(), "wrong-source", "no event can answer %q: it is a %s", text, earlier.Kind.Category)
+		}
 	case kind == "property":
 		if object != "" {
 			c.property(crm.PropertyUse{Object: object, Name: text, Pos: name.Pos()})

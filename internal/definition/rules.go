@@ -46,9 +46,16 @@ func (c *checker) checkObject() {
 	}
 }
 
-// object reports a record type that is not declared.
+// object reports a record type that is not declared. Outside a workspace it may be a custom one, unless it looks like
+// a built-in one misspelt.
 func (c *checker) object(name string, pos schema.Pos) {
-	if _, declared := c.catalog.Object(name); declared || c.catalog.IsOpen() {
+	_, declared := c.catalog.Object(name)
+	near := schema.Suggest(name, c.catalog.Objects())
+	switch {
+	case declared || c.catalog.IsOpen() && near == "":
+		return
+	case c.catalog.IsOpen():
+		c.found.Warningf(pos, "unknown-object", "there is no built-in object %q", name).Suggest(name, c.catalog.Objects())
 		return
 	}
 	c.found.Errorf(pos, "unknown-object", "there is no object %q; declare it in objects/", name).Suggest(name, c.catalog.Objects())
