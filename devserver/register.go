@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -36,7 +38,7 @@ func register(ctx context.Context, address string, namespaces []string, attribut
 		if err := registerNamespace(ctx, workflowservice.NewWorkflowServiceClient(conn), namespace); err != nil {
 			return fmt.Errorf("register namespace %q: %w", namespace, err)
 		}
-		if err := registerSearchAttributes(ctx, operatorservice.NewOperatorServiceClient(conn), namespace, attributes); err != nil {
+		if err := registerSearchAttributes(ctx, conn, namespace, attributes); err != nil {
 			return fmt.Errorf("register search attributes in namespace %q: %w", namespace, err)
 		}
 	}
@@ -51,25 +53,15 @@ func registerNamespace(ctx context.Context, client workflowservice.WorkflowServi
 	if err != nil && !errors.As(err, new(*serviceerror.NamespaceAlreadyExists)) {
 		return err
 	}
-	for {
-		// With weak consistency, the answer is what the server itself goes by.
-		_, err := client.DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: namespace, WeakConsistency: true})
-		if !errors.As(err, new(*serviceerror.NamespaceNotFound)) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
+	return await(ctx, client, namespace, nil)
 }
 
-func registerSearchAttributes(ctx context.Context, client operatorservice.OperatorServiceClient, namespace string, wanted map[string]enumspb.IndexedValueType) error {
+func registerSearchAttributes(ctx context.Context, conn *grpc.ClientConn, namespace string, wanted map[string]enumspb.IndexedValueType) error {
 	if len(wanted) == 0 {
 		return nil
 	}
-	existing, err := client.ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
+	operator := operatorservice.NewOperatorServiceClient(conn)
+	existing, err := operator.ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
 	if err != nil {
 		return err
 	}
@@ -85,9 +77,43 @@ func registerSearchAttributes(ctx context.Context, client operatorservice.Operat
 	if len(missing) == 0 {
 		return nil
 	}
-	_, err = client.AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{
+	_, err = operator.AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{
 		Namespace:        namespace,
 		SearchAttributes: missing,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return await(ctx, workflowservice.NewWorkflowServiceClient(conn), namespace, missing)
+}
+
+// await returns once the server goes by a namespace and its search attributes.
+func await(ctx context.Context, client workflowservice.WorkflowServiceClient, namespace string, attributes map[string]enumspb.IndexedValueType) error {
+	for {
+		// With weak consistency, the answer is what the server itself goes by.
+		found, err := client.DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: namespace, WeakConsistency: true})
+		switch {
+		case errors.As(err, new(*serviceerror.NamespaceNotFound)):
+		case err != nil:
+			return err
+		case hasAll(found.GetConfig().GetCustomSearchAttributeAliases(), attributes):
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// hasAll tells whether the search attributes are among those that fields go by.
+func hasAll(aliases map[string]string, attributes map[string]enumspb.IndexedValueType) bool {
+	known := slices.Collect(maps.Values(aliases))
+	for name := range attributes {
+		if !slices.Contains(known, name) {
+			return false
+		}
+	}
+	return true
 }

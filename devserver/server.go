@@ -166,7 +166,7 @@ func newServer(opts *options, cfg *config.Config, addr *addresses, logger log.Lo
 		temporal.WithClaimMapper(func(*config.Config) authorization.ClaimMapper {
 			return authorization.NewNoopClaimMapper()
 		}),
-		temporal.WithDynamicConfigClient(dynamicConfig(opts.DynamicConfig)),
+		temporal.WithDynamicConfigClient(dynamicConfig(opts)),
 		temporal.WithChainedFrontendGrpcInterceptors(holdClients(registered)),
 	)
 }
@@ -264,7 +264,7 @@ func serverConfig(addr *addresses, store *store, shards int32) *config.Config {
 
 // dynamicConfig lifts limits that make sense on a shared cluster only and
 // turns on what Millrace uses.
-func dynamicConfig(overrides map[string]any) dynamicconfig.StaticClient {
+func dynamicConfig(opts *options) dynamicconfig.StaticClient {
 	values := dynamicconfig.StaticClient{
 		dynamicconfig.FrontendPersistenceMaxQPS.Key():                    10_000,
 		dynamicconfig.HistoryPersistenceMaxQPS.Key():                     45_000,
@@ -278,13 +278,14 @@ func dynamicConfig(overrides map[string]any) dynamicconfig.StaticClient {
 		dynamicconfig.TimerProcessorMaxPollRPS.Key():                     1_000,
 		dynamicconfig.WorkflowIdReuseMinimalInterval.Key():               time.Duration(0), // or else a pause at continue-as-new, which time skipping gets wrong
 		dynamicconfig.EnableServerVersionCheck.Key():                     false,
-		dynamicconfig.ForceSearchAttributesCacheRefreshOnRead.Key():      true,
+		dynamicconfig.ForceSearchAttributesCacheRefreshOnRead.Key():      opts.Postgres == "", // or else a namespace is not there while PostgreSQL is not, and what was to be done for it is dropped
+		dynamicconfig.NamespaceCacheRefreshInterval.Key():                200 * time.Millisecond,
 		dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():           1, // one process has nothing to spread
 		dynamicconfig.MatchingNumTaskqueueWritePartitions.Key():          1,
 		dynamicconfig.MatchingEnableFairness.Key():                       true,
 		dynamicconfig.WorkflowTimeSkippingEnabled.Key():                  true,
 	}
-	for key, value := range overrides {
+	for key, value := range opts.DynamicConfig {
 		values[dynamicconfig.MakeKey(key)] = value
 	}
 	return values

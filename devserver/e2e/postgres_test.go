@@ -8,7 +8,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 )
 
@@ -42,17 +44,33 @@ func TestKeepsWorkflowsInPostgres(t *testing.T) {
 func TestGoesOnOncePostgresIsBack(t *testing.T) {
 	t.Parallel()
 	postgres := startCluster(t)
-	s := start(t, "--headless", "--postgres", postgres.url("temporal"))
+	plan := temporal.NewSearchAttributeKeyKeyword("Plan")
+	s := start(t, "--headless", "--postgres", postgres.url("temporal"), "--search-attribute", "Plan=Keyword")
 	c := s.dial(t, client.Options{})
-	run, err := c.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{TaskQueue: work(t, c, steps)}, steps, 20)
-	require.NoError(t, err)
+	options := client.StartWorkflowOptions{TaskQueue: work(t, c, steps), TypedSearchAttributes: temporal.NewSearchAttributes(plan.ValueSet("pro"))}
+	var runs []client.WorkflowRun
 	for range 3 {
+		run, err := c.ExecuteWorkflow(t.Context(), options, steps, 20)
+		require.NoError(t, err)
 		postgres.kill(t)
+		started := make(chan error, 1)
+		go func() {
+			_, err := c.ExecuteWorkflow(t.Context(), options, steps, 1) // which waits
+			started <- err
+		}()
 		postgres.start(t)
+		require.NoError(t, <-started)
+		runs = append(runs, run)
 	}
-	var taken int
-	require.NoError(t, run.Get(t.Context(), &taken))
-	require.Equal(t, 20, taken)
+	for _, run := range runs {
+		var taken int
+		require.NoError(t, run.Get(t.Context(), &taken))
+		require.Equal(t, 20, taken)
+	}
+	require.Eventually(t, func() bool {
+		found, err := c.CountWorkflow(t.Context(), &workflowservice.CountWorkflowExecutionsRequest{Query: "Plan = 'pro' AND ExecutionStatus = 'Completed'"})
+		return err == nil && found.Count == 6
+	}, 30*time.Second, 50*time.Millisecond)
 	require.NoError(t, s.stdin.Close())
 	require.Zero(t, s.wait(t))
 }
