@@ -206,7 +206,7 @@ func TestOperationsTellEverySetting(t *testing.T) {
 	told, err := os.ReadFile("../docs/operations.md")
 	require.NoError(t, err)
 	require.NoError(t, filepath.WalkDir("..", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || filepath.Ext(name) != ".go" || strings.HasSuffix(name, "test.go") { // what only tests read is told by CONTRIBUTING.md
+		if err != nil || filepath.Ext(name) != ".go" || strings.HasSuffix(name, "test.go") { // what only tests read is no setting
 			return err
 		}
 		content, err := os.ReadFile(name)
