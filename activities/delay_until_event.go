@@ -33,8 +33,11 @@ Events count from the arrival on, with ` + "`look_back`" + ` from earlier on, an
 event that names the step it answers has to name that action; one that names none counts by its time. When an edit changes the
 event's type, events count from the edit on; a ` + "`max_wait`" + ` shortened below the time already spent ends the wait at once.
 
+A change of a property of the record is the event ` + "`property_changed`" + `, with the properties ` + "`name`" + ` and ` + "`value`" + `, and
+` + "`property_changed:NAME`" + ` is that of one property. The completion of a task that ` + "`create_task`" + ` made is ` + "`task_completed`" + `.
+
 Unconfirmed, and so our design: events are compared by the time they happened, not by the time they were received; the
-matched event's properties are an output.`,
+matched event's properties are an output; the names of these events.`,
 	Example: "delay_until_event: {event: email_opened, source: welcome, max_wait: 3d}",
 	Ports:   []string{"event", "timeout"},
 	Outputs: []action.Output{
@@ -136,7 +139,9 @@ func (w eventWait) outcome() plan.Outcome {
 	if !w.deadline.IsZero() {
 		note += ", " + waitUntil(w.env, w.deadline, w.zone).Note
 	}
-	return plan.Outcome{Event: w.Event.Text, Since: w.since, Until: w.deadline, Port: "timeout", Note: note}
+	outcome := timedOut // what it is when somebody ends the wait
+	outcome.Event, outcome.Since, outcome.Until, outcome.Note = w.Event.Text, w.since, w.deadline, note
+	return outcome
 }
 
 func (w eventWait) matches(ctx context.Context, event crm.Event) (bool, error) {

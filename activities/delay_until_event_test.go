@@ -1,11 +1,13 @@
 package activities
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/plan"
 )
 
@@ -134,6 +136,94 @@ func TestDelayUntilEventOfASource(t *testing.T) {
 		require.Equal(t, "email_opened", b.ok(visited, opened(source, monday)).Event, name)
 	}
 	require.Equal(t, "email_opened", b.ok(visited, opened(step, monday.Add(-2*time.Hour))).Event, "before the send")
+}
+
+func TestDelayUntilEventLeavesItsOutputWhenSomebodyEndsTheWait(t *testing.T) {
+	t.Parallel()
+	require.JSONEq(t, `{"hs_event_criteria_met":false}`, string(newBench(t, waitForPrice).ok().Output))
+}
+
+func TestDelayUntilEventTakesEachEventOnce(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "delay_until_event: {event: page_viewed, look_back: 1h}")
+	b.happened(plan.Event{ID: "1", Type: "page_viewed", At: monday.Add(-time.Minute)})
+	require.Equal(t, "1", b.ok().Took)
+	taken := func(call *plan.Call) { call.Took = []string{"1"} }
+	require.True(t, b.ok(taken).Waits(), "an earlier wait consumed it")
+	require.True(t, b.ok(taken, woken(plan.Event{ID: "1", Type: "page_viewed", At: monday})).Waits())
+	b.happened(plan.Event{ID: "2", Type: "page_viewed", At: monday.Add(-time.Second)})
+	b.happened(plan.Event{ID: "3", Type: "page_viewed", At: monday.Add(-2 * time.Second)})
+	require.Equal(t, "3", b.ok(taken).Took, "the first one that matches")
+}
+
+func TestDelayUntilEventThatIsDeliveredLate(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "delay_until_event: {event: page_viewed, look_back: 1h, max_wait: 1d}")
+	late := func(at time.Duration) func(*plan.Call) {
+		return func(call *plan.Call) {
+			call.Event, call.Now = &plan.Event{Type: "page_viewed", At: monday.Add(at)}, monday.Add(time.Hour)
+		}
+	}
+	require.Equal(t, "event", b.ok(late(-time.Hour)).Port, "it happened just within the look-back")
+	require.True(t, b.ok(late(-time.Hour-time.Millisecond)).Waits())
+}
+
+func TestDelayUntilEventOfAChange(t *testing.T) {
+	t.Parallel()
+	again := func(now time.Time) func(*plan.Call) {
+		return func(call *plan.Call) { call.Now, call.Awaits = now, plan.EventChanged }
+	}
+	b := newBench(t, "delay_until_event: {event: property_changed, where: {all: [{property: name, is: plan}, {property: value, is: gold}]}, max_wait: 3d}")
+	require.Equal(t, plan.EventChanged, b.ok().Event)
+	b.setAt(monday.Add(time.Hour), "plan", "silver")
+	require.True(t, b.ok(again(monday.Add(time.Hour))).Waits(), "another value")
+	b.setAt(monday.Add(2*time.Hour), "city", "gold")
+	require.True(t, b.ok(again(monday.Add(2*time.Hour))).Waits(), "another property")
+	require.Empty(t, b.journal(plan.JournalDelayRescheduled))
+	b.setAt(monday.Add(3*time.Hour), "plan", "gold")
+	outcome := b.ok(again(monday.Add(3 * time.Hour)))
+	require.Equal(t, "event", outcome.Port)
+	require.JSONEq(t, `{"hs_event_criteria_met":true,"matched_event":{"name":"plan","value":"gold"}}`, string(outcome.Output))
+	require.NotEmpty(t, outcome.Took)
+
+	one := newBench(t, "delay_until_event: {event: property_changed:plan}")
+	require.Equal(t, plan.ChangeOf("plan"), one.ok().Event)
+	one.setAt(monday.Add(time.Hour), "city", "Rome")
+	require.True(t, one.ok(asked(monday.Add(time.Hour))).Waits())
+	one.setAt(monday.Add(time.Hour), "plan", "gold")
+	require.Equal(t, "event", one.ok(asked(monday.Add(time.Hour))).Port)
+}
+
+func TestDelayUntilEventOfATaskThatAStepCreated(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "create_task: {title: Call}", "delay_until_event: {event: task_completed, source: a1, max_wait: 1d}")
+	wait := b.call
+	b.call.Node, b.kind = "a1", "create_task"
+	var made struct{ Task crm.Ref }
+	require.NoError(t, json.Unmarshal(b.ok().Output, &made))
+	b.call, b.kind = wait, "delay_until_event"
+	visited := func(call *plan.Call) { call.Visits = map[string]int{"a1": 1} }
+	require.True(t, b.ok(visited).Waits())
+
+	other, err := b.store.Create(t.Context(), crm.Ref{Object: crm.ObjectTask}, map[string]string{"title": "By hand"}, monday, "command line")
+	require.NoError(t, err)
+	b.associate(other.Ref, "")
+	complete := func(task crm.Ref, at time.Time) {
+		require.NoError(t, b.store.Update(t.Context(), task, map[string]string{crm.TaskStatus: crm.TaskCompleted}, at, "command line"))
+	}
+	complete(other.Ref, monday.Add(time.Minute))
+	require.True(t, b.ok(visited, asked(monday.Add(time.Hour))).Waits(), "another task of the same contact")
+	complete(made.Task, monday.Add(time.Hour))
+	outcome := b.ok(visited, asked(monday.Add(time.Hour)))
+	require.Equal(t, "event", outcome.Port)
+	require.JSONEq(t, `{"hs_event_criteria_met":true,"matched_event":{"task":"task/1","title":"Call"}}`, string(outcome.Output))
+}
+
+func TestDelayUntilEventOfASourceThatFailed(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "send_email: {email: welcome}", "delay_until_event: {event: email_opened, source: a1, max_wait: 1d}")
+	visited := func(call *plan.Call) { call.Visits = map[string]int{"a1": 1} }
+	require.Equal(t, monday, b.ok(visited).Since.UTC(), "nothing was sent: events count from the arrival")
 }
 
 func TestDelayUntilEventCheck(t *testing.T) {

@@ -16,13 +16,14 @@ import (
 )
 
 type editRecordConfig struct {
-	Set       assignments        `json:"set,omitempty" doc:"Properties and their new values."`
-	Append    assignments        `json:"append,omitempty" doc:"Options to add to multiple-choice properties."`
-	Remove    assignments        `json:"remove,omitempty" doc:"Options to take from multiple-choice properties."`
-	Copy      copies             `json:"copy,omitempty" doc:"Properties and the properties of the enrolled record to copy from."`
-	Clear     []crm.PropertyName `json:"clear,omitempty" doc:"Properties to empty."`
-	Increment assignments        `json:"increment,omitempty" doc:"Number properties and how much to add."`
-	On        crm.Target         `json:"on,omitzero" doc:"Records to change; the enrolled record if left out."`
+	Set         assignments        `json:"set,omitempty" doc:"Properties and their new values."`
+	Append      assignments        `json:"append,omitempty" doc:"Options to add to multiple-choice properties."`
+	Remove      assignments        `json:"remove,omitempty" doc:"Options to take from multiple-choice properties."`
+	Copy        copies             `json:"copy,omitempty" doc:"Properties and the properties of the enrolled record to copy from."`
+	Clear       []crm.PropertyName `json:"clear,omitempty" doc:"Properties to empty."`
+	Increment   assignments        `json:"increment,omitempty" doc:"Number properties and how much to add."`
+	On          crm.Target         `json:"on,omitzero" doc:"Records to change; the enrolled record if left out."`
+	OnlyIfEmpty bool               `json:"only_if_empty" doc:"Leave properties as they are that have a value."`
 }
 
 var editRecord = action.Define(action.Spec[editRecordConfig]{
@@ -34,13 +35,16 @@ everything changes or nothing. Values may be tokens; one single token keeps its 
 
 ` + "`append`" + ` and ` + "`remove`" + ` work on multiple-choice properties. ` + "`copy`" + ` reads the enrolled record: text to text, numbers to numbers and text,
 dates and times to each other (a date becomes midnight UTC, a time its day in UTC), true and false to text, options to text or to a
-property that has all of them. ` + "`increment`" + ` counts an empty property as 0.
+property that has all of them. ` + "`increment`" + ` counts an empty property as 0. ` + "`only_if_empty`" + ` is asked of each property of each record.
+
+A date from now on is a token: ` + "`{{ now | plus_time: 3, 'days' }}`" + `. A date property gets the day in the workflow's time zone.
 
 A value that does not fit, an unknown property and a read-only one fail the action (` + "`invalid-value`" + `). Without a record to change it is skipped.
 
 Unconfirmed, and so our design: several properties in one action, copying an empty property empties the other, the copies
-that involve options, and skipping.`,
+that involve options, ` + "`only_if_empty`" + `, skipping, and the output.`,
 	Example: `edit_record: {set: {lifecycle_stage: customer}, append: {interests: [skiing]}, on: {associated: contact}}`,
+	Outputs: []action.Output{{Name: "updated_ids", Type: "json", Doc: "References of the records, as in [company/7]; at most 100."}},
 	Local:   true,
 	Effect:  action.Edits,
 	Check:   checkEditRecord,
@@ -57,14 +61,23 @@ that involve options, and skipping.`,
 		if err != nil {
 			return plan.Outcome{}, failure(err)
 		}
+		updated := []string{}
 		for _, record := range records {
-			if err := edit.apply(ctx, env, record, call.Key()); err != nil {
+			changed, err := edit.apply(ctx, env, record, call.Key())
+			if err != nil {
 				return plan.Outcome{}, failure(err)
 			}
+			if changed {
+				updated = append(updated, record.Ref.String())
+			}
 		}
-		return plan.Outcome{Note: fmt.Sprintf("changed %d", len(records))}, nil
+		output, err := json.Marshal(map[string][]string{"updated_ids": updated[:min(len(updated), maxUpdated)]})
+		return plan.Outcome{Output: output, Note: fmt.Sprintf("changed %d", len(updated))}, err
 	},
 })
+
+// maxUpdated is how many references the output holds, which travels through the history.
+const maxUpdated = 100
 
 // Properties returns the properties that the action writes and copies.
 func (c editRecordConfig) Properties() []crm.PropertyUse {
@@ -112,6 +125,9 @@ func checkEditRecord(cfg editRecordConfig, at schema.Pos, problems *schema.Diagn
 	}
 	for _, one := range cfg.Increment {
 		checkNumber(one.Property.Text, one.Value, problems)
+	}
+	if cfg.OnlyIfEmpty && len(cfg.Clear)+len(cfg.Remove) > 0 {
+		problems.Errorf(at, "wrong-value", "only_if_empty: clear and remove have nothing to do where there is no value")
 	}
 }
 
@@ -162,6 +178,7 @@ func (byProperty[V, P]) Describe() schema.Description {
 
 // edit is what to change, with every token resolved.
 type edit struct {
+	onlyIfEmpty    bool
 	values         map[string]string // set, copied and cleared, in canonical form
 	append, remove map[string][]string
 	increment      map[string]crm.Number
@@ -178,7 +195,7 @@ func (c editRecordConfig) resolve(ctx context.Context, env *action.Env) (edit, e
 			return edit{}, err
 		}
 	}
-	result := edit{values: map[string]string{}, increment: map[string]crm.Number{}}
+	result := edit{onlyIfEmpty: c.OnlyIfEmpty, values: map[string]string{}, increment: map[string]crm.Number{}}
 	for _, one := range c.Set {
 		value, err := env.Value(ctx, one.Value)
 		if err != nil {
@@ -264,8 +281,9 @@ var copyable = map[crm.PropertyType][]crm.PropertyType{
 	crm.TypeJSON:        {crm.TypeJSON},
 }
 
-// apply changes one record.
-func (e edit) apply(ctx context.Context, env *action.Env, record crm.Record, source string) error {
+// apply changes one record, and tells whether there was anything to change.
+func (e edit) apply(ctx context.Context, env *action.Env, record crm.Record, source string) (changed bool, err error) {
+	leave := func(name string) bool { return e.onlyIfEmpty && record.Properties[name] != "" }
 	values := map[string]string{}
 	for name, text := range e.values {
 		values[name] = text
@@ -277,17 +295,23 @@ func (e edit) apply(ctx context.Context, env *action.Env, record crm.Record, sou
 		left := slices.DeleteFunc(crm.SplitOptions(record.Properties[name]), func(option string) bool { return slices.Contains(options, option) })
 		values[name] = strings.Join(left, ";")
 	}
+	maps.DeleteFunc(values, func(name, _ string) bool { return leave(name) })
 	if len(values) > 0 {
+		changed = true
 		if err := env.Records.Update(ctx, record.Ref, values, env.Now(), source); err != nil {
-			return err
+			return false, err
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.increment)) {
+		if leave(name) {
+			continue
+		}
+		changed = true
 		if _, err := env.Records.Increment(ctx, record.Ref, name, e.increment[name], env.Now(), source); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return changed, nil
 }
 
 // writable returns a permanent error when an action must not write a property.

@@ -1,7 +1,9 @@
 package activities
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -75,6 +77,55 @@ func TestEditRecordNarrowed(t *testing.T) {
 	b.ok()
 	require.Equal(t, "Rome", b.property(crm.Ref{Object: "company", ID: "1"}, "city"))
 	require.Empty(t, b.property(crm.Ref{Object: "company", ID: "2"}, "city"))
+}
+
+func TestEditRecordOnTheFirstOfTheAssociated(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, `edit_record: {on: {associated: company, sort: employees desc, limit: 2}, set: {city: Rome}}`)
+	for id, employees := range map[string]string{"1": "5", "2": "", "3": "900", "4": "40"} {
+		b.record(crm.Ref{Object: "company", ID: id}, map[string]string{"employees": employees})
+		b.associate(crm.Ref{Object: "company", ID: id}, "")
+	}
+	require.JSONEq(t, `{"updated_ids":["company/3","company/4"]}`, string(b.ok().Output))
+	require.Equal(t, []string{"changed 2"}, b.journal(plan.JournalSucceeded))
+}
+
+func TestEditRecordOnlyIfEmpty(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, `edit_record: {only_if_empty: true, on: {associated: company}, set: {city: Rome, zip: "00184"}, increment: {employees: 1}, copy: {country: country}}`)
+	b.set(map[string]string{"country": "IT"})
+	empty, full := crm.Ref{Object: "company", ID: "1"}, crm.Ref{Object: "company", ID: "2"}
+	b.record(empty, map[string]string{"city": "Milan"})
+	b.record(full, map[string]string{"city": "Turin", "zip": "10121", "employees": "3", "country": "FR"})
+	b.associate(empty, "")
+	b.associate(full, "")
+	require.JSONEq(t, `{"updated_ids":["company/1"]}`, string(b.ok().Output))
+	for property, want := range map[string]string{"city": "Milan Turin", "zip": "00184 10121", "employees": "1 3", "country": "IT FR"} {
+		require.Equal(t, want, b.property(empty, property)+" "+b.property(full, property))
+	}
+	options := newBench(t, `edit_record: {only_if_empty: true, append: {interests: golf}}`)
+	options.set(map[string]string{"interests": "chess"})
+	require.JSONEq(t, `{"updated_ids":[]}`, string(options.ok().Output))
+	require.Equal(t, "chess", options.property(ada, "interests"))
+}
+
+func TestEditRecordDatesFromNowOn(t *testing.T) {
+	t.Parallel()
+	late := time.Date(2027, 3, 27, 23, 30, 0, 0, time.UTC) // in Rome it is the 28th, when the clocks change
+	for config, want := range map[string]string{
+		`renewal: "{{ now }}"`:                            "2027-03-28",
+		`renewal: "{{ now | plus_time: 3, 'days' }}"`:     "2027-03-31",
+		`renewal: "{{ now | minus_time: 1, 'month' }}"`:   "2027-02-28",
+		`seen: "{{ now }}"`:                               "2027-03-27T23:30:00Z",
+		`seen: "{{ now | plus_time: 1, 'day' }}"`:         "2027-03-28T22:30:00Z",
+		`seen: "{{ now | plus_time: 24, 'hours' }}"`:      "2027-03-28T23:30:00Z",
+		`renewal: "{{ 'today' | plus_time: 1, 'week' }}"`: "2027-04-04",
+	} {
+		property, _, _ := strings.Cut(config, ":")
+		b := newBench(t, "edit_record: {set: {"+config+"}}")
+		b.ok(arrived(late))
+		require.Equal(t, want, b.property(ada, property), config)
+	}
 }
 
 func TestEditRecordFailures(t *testing.T) {
@@ -159,6 +210,7 @@ func TestEditRecordCheck(t *testing.T) {
 	requireProblems(t, "edit_record: {copy: city}", "wrong-type")
 	requireProblems(t, "edit_record: {increment: {score: many}}", "wrong-type")
 	requireProblems(t, "edit_record: {set: {1x: gold}}", "wrong-value")
+	requireProblems(t, "edit_record: {only_if_empty: true, clear: [city]}", "wrong-value")
 }
 
 func TestEditRecordNamesItsProperties(t *testing.T) {

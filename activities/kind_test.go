@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	_ "github.com/millrace/millrace/internal/golden" // knows -update
@@ -90,7 +91,7 @@ func (b *bench) outside() *bench {
 
 type transacting struct{ *store.Store }
 
-func (b transacting) Transact(ctx context.Context, step func(action.Books) error) error {
+func (b transacting) Transact(ctx context.Context, step func(action.Transaction) error) error {
 	return b.Tx(ctx, func(tx *store.Tx) error { return step(tx) })
 }
 
@@ -161,6 +162,16 @@ func requireProblems(t *testing.T, source string, codes ...string) {
 		got = append(got, problem.Code)
 	}
 	require.Equal(t, codes, got, "%s: %v", source, problems)
+}
+
+// inWorkspace checks a definition in a workspace that declares nothing of its own, with words replaced in it.
+func inWorkspace(t *testing.T, source string, replace ...string) schema.Diagnostics {
+	t.Helper()
+	_, problems, err := definition.ReadWorkspace(fstest.MapFS{
+		definition.WorkspaceFile: {}, "workflows/w.yaml": {Data: []byte(strings.NewReplacer(replace...).Replace(source))},
+	}, Kinds())
+	require.NoError(t, err)
+	return problems
 }
 
 // run asks the action under test once, as call says; each change alters the call first.
@@ -338,6 +349,8 @@ func TestTokensReachThePlan(t *testing.T) {
 		`send_internal_email_notification: {users: [ada], subject: "{{ actions.a.status }}", body: "{{ actions.b.status }}"}`,
 		`edit_record: {set: {notes: "{{ actions.a.status }}"}, append: {interests: ["{{ actions.b.status }}"]}, remove: {roles: "{{ actions.c.status }}"}, increment: {score: "{{ actions.d.status }}"}}`,
 		`adjust_number_property: {property: score, by: "{{ actions.a.status }}"}`,
+		`create_task: {title: "{{ actions.a.status }}", notes: "{{ actions.b.status }}"}`,
+		`create_note: {body: "{{ actions.a.status }}"}`,
 		`send_webhook: {url: "https://{{ actions.a.status }}.example", query: {q: "{{ actions.b.status }}"}, body: {n: "{{ actions.c.status }}", deep: [{x: "{{ actions.d.status }}"}]}}`,
 	} {
 		var wanted []string

@@ -46,6 +46,9 @@ func replyOnce(point, reply string) smtptest.Script {
 	}
 }
 
+// adasKey is the ledger's key of a mail to Ada: her address stands in it as a digest.
+const adasKey = "w/contact/51/1/a1/1/b5fc85e55755f9e0"
+
 func TestSendEmailArrives(t *testing.T) {
 	t.Parallel()
 	b := mailer(t, welcome, "send_email: {email: welcome}")
@@ -57,7 +60,7 @@ func TestSendEmailArrives(t *testing.T) {
 	require.Equal(t, []string{"ada@example.com"}, mail.To)
 	require.Equal(t, "Welcome Ada", mail.Header.Get("Subject"))
 	require.Equal(t, `"Acme" <crm@example.org>`, mail.Header.Get("From"))
-	require.Equal(t, "w/contact/51/1/a1/1/ada@example.com", mail.Header.Get("X-Millrace-Key"))
+	require.Equal(t, adasKey, mail.Header.Get("X-Millrace-Key"))
 	require.Contains(t, mail.HTML, "Good to see you")
 	require.Contains(t, mail.HTML, `<strong><a href="https://example.com/?id=51">our site</a></strong>`)
 	require.Equal(t, "Hello Ada\r\n\r\nSee our site (https://example.com/?id=51).", mail.Text)
@@ -104,7 +107,7 @@ func TestSendEmailAfterACrashIsUnknown(t *testing.T) {
 	t.Parallel()
 	b := mailer(t, welcome, "send_email: {email: welcome}")
 	require.NoError(t, b.store.PutLedger(t.Context(), plan.LedgerRow{
-		Key: "w/contact/51/1/a1/1/ada@example.com", State: plan.LedgerStarted, At: monday,
+		Key: adasKey, State: plan.LedgerStarted, At: monday,
 	}))
 	for range 2 {
 		_, err := b.run()
@@ -128,7 +131,7 @@ func TestSendEmailAfterACrashBetweenSendAndResult(t *testing.T) {
 	t.Parallel()
 	b := mailer(t, welcome, "send_email: {email: welcome}")
 	require.NoError(t, b.store.PutLedger(t.Context(), plan.LedgerRow{
-		Key: "w/contact/51/1/a1/1/ada@example.com", State: plan.LedgerDone, At: monday,
+		Key: adasKey, State: plan.LedgerDone, At: monday,
 	}))
 	require.JSONEq(t, `{"sent_email":"w/contact/51/1/a1/1"}`, string(b.ok().Output))
 	require.Empty(t, b.sent(), "it had left")
@@ -285,4 +288,36 @@ func TestSendEmailCheck(t *testing.T) {
 	t.Parallel()
 	requireProblems(t, "send_email: {}", "missing-key")
 	requireProblems(t, "send_email: {email: a, to: ada@example.com}", "wrong-type")
+}
+
+// slowMail holds every mail back until it is let go.
+type slowMail struct {
+	provider.Mail
+	begun chan struct{}
+	free  chan struct{}
+}
+
+func (m slowMail) Send(ctx context.Context, mail provider.Email) error {
+	m.begun <- struct{}{}
+	<-m.free
+	return m.Mail.Send(ctx, mail)
+}
+
+// Two attempts run at once when a worker was silent for too long and another took over.
+func TestSendEmailOfTwoAttemptsAtOnceIsOne(t *testing.T) {
+	t.Parallel()
+	b := mailer(t, welcome, "send_email: {email: welcome}")
+	slow := slowMail{Mail: b.ways.Mail, begun: make(chan struct{}), free: make(chan struct{})}
+	b.ways.Mail = slow
+	first := make(chan error)
+	go func() {
+		_, err := b.run()
+		first <- err
+	}()
+	<-slow.begun
+	_, err := b.run()
+	requirePermanent(t, err, "unknown")
+	close(slow.free)
+	require.NoError(t, <-first)
+	require.Len(t, b.sent(), 1)
 }

@@ -12,7 +12,25 @@ func waitUntil(env *action.Env, until time.Time, zone *time.Location) plan.Outco
 	if !until.After(env.Now()) {
 		return plan.Outcome{}
 	}
-	return plan.Outcome{Until: until, Note: "until " + until.In(zone).Format("2006-01-02 15:04 ") + zone.String()}
+	return plan.Outcome{Until: until, Note: "until " + wallClock(until, zone)}
+}
+
+// waitFor answers a delay to an instant that stands since another one: the arrival, or when an edit made it what
+// it is. What was past then continues or ends, as the author says (semantics §4.3).
+func waitFor(env *action.Env, until, since time.Time, ifPast string, zone *time.Location) plan.Outcome {
+	if until.After(since) {
+		return waitUntil(env, until, zone)
+	}
+	env.Warn("%s is past", wallClock(until, zone))
+	if ifPast == "end" {
+		return plan.Outcome{End: plan.ExitEnded}
+	}
+	return plan.Outcome{}
+}
+
+// wallClock writes an instant as people in a zone read it.
+func wallClock(at time.Time, zone *time.Location) string {
+	return at.In(zone).Format("2006-01-02 15:04 ") + zone.String()
 }
 
 // countFrom is when a delay to a day or a time of day starts to look ahead: on arrival, or when its

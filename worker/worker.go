@@ -59,13 +59,18 @@ func Runtime(options Options) *action.Runtime {
 	if provide == nil {
 		provide = Configured(options.Store)
 	}
-	return &action.Runtime{Store: books{options.Store}, Provide: provide, Log: options.Log, Simulated: options.Simulated}
+	runtime := &action.Runtime{Store: books{options.Store}, Provide: provide, Log: options.Log, Simulated: options.Simulated}
+	if options.Temporal != nil { // a simulation has no other enrollments
+		people := &enroll.Client{Temporal: options.Temporal, Store: options.Store, Queue: options.Queue}
+		runtime.Wake, runtime.Enroll = people.Wake, enrolling(people)
+	}
+	return runtime
 }
 
 // books gives the kinds the store: a transaction of theirs is one of the store's.
 type books struct{ *store.Store }
 
-func (b books) Transact(ctx context.Context, step func(action.Books) error) error {
+func (b books) Transact(ctx context.Context, step func(action.Transaction) error) error {
 	return b.Tx(ctx, func(tx *store.Tx) error { return step(tx) })
 }
 
@@ -85,6 +90,7 @@ func Run(ctx context.Context, options Options) error {
 	fatal := make(chan error, 1)
 	tuned := tuning.Options()
 	tuned.WorkerStopTimeout, tuned.DeadlockDetectionTimeout = drainTime, 5*time.Second
+	tuned.DefaultHeartbeatThrottleInterval, tuned.MaxHeartbeatThrottleInterval = 2*time.Second, 2*time.Second // or a pause of a moment looks like a death
 	tuned.OnFatalError = func(err error) { fatal <- err }
 	w := worker.New(options.Temporal, queue, tuned)
 	Register(w, options)

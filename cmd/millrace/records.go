@@ -190,12 +190,27 @@ func (a *app) setRecord(ctx context.Context, books *store.Store, ref crm.Ref, pa
 		}
 		values[name] = value
 	}
-	if _, _, err := books.Upsert(ctx, ref, values, a.Now(), byHand); errors.Is(err, crm.ErrDeleted) {
+	var waiting []string
+	err = books.Tx(ctx, func(tx *store.Tx) (err error) {
+		if _, _, err = tx.Upsert(ctx, ref, values, a.Now(), byHand); err != nil {
+			return err
+		}
+		waiting, err = tx.Waiting(ctx)
+		return err
+	})
+	if errors.Is(err, crm.ErrDeleted) {
 		return knownRecord(ctx, books, ref)
-	} else if err != nil {
+	}
+	if err != nil {
 		return err
 	}
-	a.tellRecord(ctx, books, ref, func(client *enroll.Client, _ []plan.Enrollment) error { return client.Changed(ctx, ref) })
+	a.tellRecord(ctx, books, ref, waiting, func(client *enroll.Client, open []plan.Enrollment) error {
+		for _, one := range open {
+			waiting = append(waiting, one.WorkflowID)
+		}
+		slices.Sort(waiting)
+		return client.Wake(ctx, slices.Compact(waiting))
+	})
 	return a.getRecord(ctx, books, ref, nil)
 }
 
@@ -214,7 +229,7 @@ func (a *app) deleteRecord(ctx context.Context, books *store.Store, ref crm.Ref,
 	if err := books.Delete(ctx, ref, a.Now()); err != nil {
 		return err
 	}
-	a.tellRecord(ctx, books, ref, func(client *enroll.Client, open []plan.Enrollment) (err error) {
+	a.tellRecord(ctx, books, ref, nil, func(client *enroll.Client, open []plan.Enrollment) (err error) {
 		for _, one := range open {
 			left := client.Unenroll(ctx, one.Workflow, ref, plan.Unenroll{Reason: plan.ExitDeleted})
 			if !errors.Is(left, enroll.ErrNotInside) {
@@ -237,11 +252,11 @@ func (a *app) restoreRecord(ctx context.Context, books *store.Store, ref crm.Ref
 	return a.show(changedRecord{ref.String(), false}, func(w io.Writer) { fmt.Fprintf(w, "%s: restored\n", ref) })
 }
 
-// tellRecord tells the open enrollments of a record what was done to it. What is done is done: that they could
-// not be told is noted, and every action looks at the record before it runs.
-func (a *app) tellRecord(ctx context.Context, books *store.Store, ref crm.Ref, tell func(client *enroll.Client, open []plan.Enrollment) error) {
+// tellRecord tells the open enrollments of a record, and others that wait for it, what was done to it. What is done is
+// done: that they could not be told is noted, and every action looks at the record before it runs.
+func (a *app) tellRecord(ctx context.Context, books *store.Store, ref crm.Ref, waiting []string, tell func(client *enroll.Client, open []plan.Enrollment) error) {
 	open, err := books.Enrollments(ctx, store.EnrollmentFilter{Record: ref.String(), OpenOnly: true})
-	if len(open) > 0 && err == nil {
+	if len(open)+len(waiting) > 0 && err == nil {
 		var client *enroll.Client
 		var done func()
 		if client, done, err = a.enrollments(ctx, books); err == nil {

@@ -34,11 +34,19 @@ type Books interface {
 	Switch(ctx context.Context, workflow string) (string, error)
 }
 
+// Transaction is the books within one transaction.
+type Transaction interface {
+	Books
+	// Waiting returns the Temporal workflow ids of those who wait for what the transaction brought about: a change
+	// of a property that they follow, an event.
+	Waiting(ctx context.Context) ([]string, error)
+}
+
 // Store is where the books are kept.
 type Store interface {
 	Books // each call its own transaction
 	// Transact runs step in one transaction, which is rolled back when step fails.
-	Transact(ctx context.Context, step func(books Books) error) error
+	Transact(ctx context.Context, step func(books Transaction) error) error
 	// PlanByHash returns a published plan with configs and rules.
 	PlanByHash(ctx context.Context, hash string) (*plan.Plan, error)
 	// Asset returns the newest version of a workspace file.
@@ -55,6 +63,10 @@ type Providers struct {
 	Secret func(name string) (string, error)
 }
 
+// Enroll enrolls a record in another workflow under an idempotency key and returns the enrollment's id. With the
+// same key it happens once, and is answered the same. A refusal is a permanent error.
+type Enroll func(ctx context.Context, workflow string, record crm.Ref, key string, now time.Time) (enrollment string, err error)
+
 // Env is what one call of one action may touch.
 type Env struct {
 	Providers
@@ -62,6 +74,9 @@ type Env struct {
 	Account crm.Account
 	Catalog *crm.Catalog
 	Log     *slog.Logger
+	// Enroll enrolls the record in another workflow, once for each visit, and returns the enrollment's id. A refusal
+	// is a permanent error. It is nil in a simulation.
+	Enroll func(ctx context.Context, workflow string) (enrollment string, err error)
 
 	store      Store
 	books      Books // the transaction of this step, or the store itself
@@ -70,6 +85,7 @@ type Env struct {
 	rules      *rules
 	record     crm.Ref
 	enrollment plan.Enrollment
+	zone       *time.Location // nil = not asked for yet
 	now        time.Time
 	seed       int64
 	notes      []note
@@ -88,7 +104,14 @@ func (e *Env) Record() crm.Ref { return e.record }
 // Zone is where wall-clock times of this workflow are read: the workflow's zone, else the account's.
 // A token such as {{ contact.time_zone }} takes the record's and falls back to the account's when it
 // has none or an unknown one.
-func (e *Env) Zone(ctx context.Context) (*time.Location, error) {
+func (e *Env) Zone(ctx context.Context) (zone *time.Location, err error) {
+	if e.zone == nil {
+		e.zone, err = e.findZone(ctx)
+	}
+	return e.zone, err
+}
+
+func (e *Env) findZone(ctx context.Context) (*time.Location, error) {
 	account, err := crm.LoadZone(e.Account.TimeZone)
 	if err != nil || e.rules.timeZone == "" {
 		return account, err
@@ -101,28 +124,44 @@ func (e *Env) Zone(ctx context.Context) (*time.Location, error) {
 	if err != nil {
 		return nil, err
 	}
-	if zone, err := crm.LoadZone(name); err == nil && name != "" {
-		return zone, nil
+	if name == "" {
+		return account, nil
 	}
-	e.Warn("time zone %q is not known: used %s", name, account)
-	return account, nil
+	zone, err := crm.LoadZone(name)
+	if err != nil {
+		e.Warn("time zone %q is not known: used %s", name, account)
+		return account, nil
+	}
+	return zone, nil
 }
 
 // Render fills a template's tokens; those that are empty and have no default are noted in the journal.
 func (e *Env) Render(ctx context.Context, template crm.Template) (string, error) {
-	text, warnings, err := template.Render(ctx, e.scope())
+	scope, err := e.local(ctx)
+	if err != nil {
+		return "", err
+	}
+	text, warnings, err := template.Render(ctx, scope)
 	return text, e.rendered(warnings, err)
 }
 
 // RenderHTML fills a template whose result is HTML: values are escaped.
 func (e *Env) RenderHTML(ctx context.Context, template crm.Template) (string, error) {
-	text, warnings, err := template.RenderHTML(ctx, e.scope())
+	scope, err := e.local(ctx)
+	if err != nil {
+		return "", err
+	}
+	text, warnings, err := template.RenderHTML(ctx, scope)
 	return text, e.rendered(warnings, err)
 }
 
 // Value resolves a literal or a token; a single token keeps its type.
 func (e *Env) Value(ctx context.Context, value crm.Value) (any, error) {
-	result, warnings, err := value.Resolve(ctx, e.scope())
+	scope, err := e.local(ctx)
+	if err != nil {
+		return nil, err
+	}
+	result, warnings, err := value.Resolve(ctx, scope)
 	return result, e.rendered(warnings, err)
 }
 
@@ -175,6 +214,14 @@ func (e *Env) Note(event, format string, args ...any) {
 }
 
 type note struct{ event, detail string }
+
+// local is the scope in which dates and times are those of the workflow's zone.
+func (e *Env) local(ctx context.Context) (crm.Scope, error) {
+	scope := e.scope()
+	var err error
+	scope.Zone, err = e.Zone(ctx)
+	return scope, err
+}
 
 func (e *Env) scope() crm.Scope {
 	return crm.Scope{

@@ -14,7 +14,7 @@ func (s *step) fold(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = s.Store.Transact(ctx, func(books Books) error {
+	err = s.Store.Transact(ctx, func(books Transaction) error {
 		for _, one := range steps {
 			if err := one.whole(ctx, books); err != nil {
 				return err
@@ -26,9 +26,17 @@ func (s *step) fold(ctx context.Context) error {
 		}
 		return nil
 	})
-	if !IsPermanent(err) {
-		return err
+	if IsPermanent(err) {
+		err = s.apart(ctx, steps)
 	}
+	for _, one := range steps[1:] {
+		s.waiting = append(s.waiting, one.waiting...)
+	}
+	return err
+}
+
+// apart makes each edit in a transaction of its own.
+func (s *step) apart(ctx context.Context, steps []*step) error {
 	for _, one := range steps {
 		if err := one.alone(ctx); err != nil {
 			return err
@@ -38,7 +46,6 @@ func (s *step) fold(ctx context.Context) error {
 			return nil
 		}
 	}
-	s.outcome = plan.Outcome{}
 	return nil
 }
 
@@ -63,13 +70,15 @@ func (s *step) chain(ctx context.Context) ([]*step, error) {
 
 // alone makes one edit in a transaction of its own. Its failure for good is no error: it is journalled.
 func (s *step) alone(ctx context.Context) error {
-	err := s.Store.Transact(ctx, func(books Books) error { return s.whole(ctx, books) })
+	err := s.Store.Transact(ctx, func(books Transaction) error { return s.whole(ctx, books) })
 	if !IsPermanent(err) {
 		return err
 	}
+	s.outcome, s.waiting = plan.Outcome{}, nil
 	entry := s.env.entry(s.kind, plan.JournalFailed)
 	entry.Port, entry.Detail = plan.PortFailed, err.Error()
-	return s.Store.Transact(ctx, func(books Books) error {
-		return books.WriteJournal(ctx, append(s.env.noted(s.kind, ""), entry)...)
+	s.outcome = plan.Outcome{}
+	return s.Store.Transact(ctx, func(books Transaction) error {
+		return books.WriteJournal(ctx, append(append(s.told(), s.env.noted(s.kind, "")...), entry)...)
 	})
 }

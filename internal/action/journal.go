@@ -37,7 +37,9 @@ func (e *Env) entries(kind Kind, outcome plan.Outcome) []plan.Entry {
 		return entries
 	case outcome.Waits() && e.call.Event != nil:
 		return entries
-	case outcome.Again, outcome.Waits() && !e.call.Edited.IsZero():
+	case outcome.Waits() && e.call.Awaits != "" && e.call.Edited.IsZero() && outcome.Until.UnixMicro() == e.enrollment.Standing.Until.UnixMicro():
+		return entries // asked again, it waits as before
+	case outcome.Again, outcome.Waits() && (e.call.Awaits != "" || !e.call.Edited.IsZero()):
 		result.Event, result.Port = plan.JournalDelayRescheduled, ""
 		result.Phase = fmt.Sprintf("%s@%d", result.Event, outcome.Until.Unix())
 	case outcome.Waits():

@@ -2,6 +2,7 @@ package action
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,9 +34,16 @@ func IsPermanent(err error) bool {
 //     was cut in the middle of it;
 //   - any other error: it certainly did not happen, and may be tried again.
 func (e *Env) Once(ctx context.Context, recipient string, effect func(ctx context.Context, key string) error) error {
-	key := e.key + "/" + recipient
-	row, found, err := e.store.LedgerRow(ctx, key)
-	if err != nil {
+	key := e.key + "/" + digest(recipient)
+	var row plan.LedgerRow
+	var found bool
+	// Asking and claiming are one: of two attempts that run at once, the second finds the first one's row.
+	if err := e.store.Transact(ctx, func(books Transaction) (err error) {
+		if row, found, err = books.LedgerRow(ctx, key); err != nil || found && row.State != plan.LedgerRefused {
+			return err
+		}
+		return books.PutLedger(ctx, plan.LedgerRow{Key: key, State: plan.LedgerStarted, At: e.now})
+	}); err != nil {
 		return err
 	}
 	switch {
@@ -46,9 +54,6 @@ func (e *Env) Once(ctx context.Context, recipient string, effect func(ctx contex
 		return errors.Join(json.Unmarshal(row.Result, &rejected), Permanent(rejected.Reason, "%s", rejected.Message))
 	case found && (row.State == plan.LedgerStarted || row.State == plan.LedgerUnknown):
 		return e.cut(ctx, key)
-	}
-	if err := e.put(ctx, key, plan.LedgerStarted, rejection{}); err != nil {
-		return err
 	}
 	sent := effect(ctx, key)
 	if sent == nil {
@@ -67,6 +72,11 @@ func (e *Env) Once(ctx context.Context, recipient string, effect func(ctx contex
 		}
 		return Permanent(refused.Reason, "%v", refused.Err)
 	}
+}
+
+// digest stands for a recipient in a key: keys come into errors and headers, addresses do not.
+func digest(recipient string) string {
+	return fmt.Sprintf("%x", sha256.Sum256([]byte(recipient)))[:16]
 }
 
 // rejection is what the ledger keeps of a refusal. It names no recipient: errors reach Temporal's histories,

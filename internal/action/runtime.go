@@ -20,7 +20,10 @@ const heartbeatEvery = 2 * time.Second
 type Runtime struct {
 	Store   Store
 	Provide func(account crm.Account) (Providers, error) // the ways out that an account has configured
-	Log     *slog.Logger
+	Enroll  Enroll
+	// Wake makes enrollments ask their present action again, by their Temporal workflow ids; nil = nobody waits.
+	Wake func(ctx context.Context, workflowIDs []string) error
+	Log  *slog.Logger
 	// Simulated replaces what a simulation has to; nil in production.
 	Simulated *Simulated
 
@@ -85,6 +88,9 @@ func (rt *Runtime) execute(ctx context.Context, kind Kind, call plan.Call) (plan
 		Log: rt.Log.With("enrollment", call.Enrollment, "node", call.Node),
 	}}
 	err := step.attempt(ctx)
+	if err == nil {
+		err = step.wake(ctx)
+	}
 	if err == nil {
 		step.outcome.Note = ""
 		return step.outcome, nil

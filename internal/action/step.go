@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/millrace/millrace/internal/crm"
@@ -18,7 +19,15 @@ type step struct {
 	env      *Env
 	action   *prepared
 	outcome  plan.Outcome
-	answered bool // by the guard or the ledger: the action need not run
+	waiting  []string // Temporal workflow ids of those who wait for what the step changed
+	answered bool     // by the guard or the ledger: the action need not run
+}
+
+// done is what the ledger keeps of a step. Those who wait for what it changed stand there, so that an attempt which
+// was cut between the change and the telling is made up for by the next one.
+type done struct {
+	plan.Outcome
+	Waiting []string `json:"waiting,omitempty"`
 }
 
 // attempt runs the step. What only reads or edits our own store is one transaction; what reaches outside is
@@ -31,20 +40,20 @@ func (s *step) attempt(ctx context.Context) (err error) {
 	case len(s.action.folded) > 0:
 		return s.fold(ctx)
 	case s.kind.Effect == Reads || s.kind.Effect == Edits:
-		return s.Store.Transact(ctx, func(books Books) error { return s.whole(ctx, books) })
+		return s.Store.Transact(ctx, func(books Transaction) error { return s.whole(ctx, books) })
 	}
-	if err := s.Store.Transact(ctx, func(books Books) error { return s.begin(ctx, books) }); err != nil {
+	if err := s.Store.Transact(ctx, func(books Transaction) error { return s.begin(ctx, books) }); err != nil {
 		return err
 	}
 	s.env.books, s.env.Records = s.Store, s.Store
 	if err := s.run(ctx); err != nil {
 		return err
 	}
-	return s.Store.Transact(ctx, func(books Books) error { return s.settle(ctx, books) })
+	return s.Store.Transact(ctx, func(books Transaction) error { return s.settle(ctx, books) })
 }
 
 // whole is a step in one transaction.
-func (s *step) whole(ctx context.Context, books Books) error {
+func (s *step) whole(ctx context.Context, books Transaction) error {
 	if err := s.begin(ctx, books); err != nil {
 		return err
 	}
@@ -57,15 +66,11 @@ func (s *step) whole(ctx context.Context, books Books) error {
 // begin completes the environment, writes what the interpreter has to say, looks into the ledger and asks the guard.
 // A transaction that is repeated begins anew.
 func (s *step) begin(ctx context.Context, books Books) error {
-	s.outcome, s.answered = plan.Outcome{}, false
+	s.outcome, s.waiting, s.answered = plan.Outcome{}, nil, false
 	if err := s.open(ctx, books); err != nil {
 		return err
 	}
-	entries := make([]plan.Entry, 0, len(s.env.call.Notes))
-	for _, note := range s.env.call.Notes {
-		entries = append(entries, note.Entry(s.env.call.Enrollment))
-	}
-	if err := books.WriteJournal(ctx, entries...); err != nil {
+	if err := books.WriteJournal(ctx, s.told()...); err != nil {
 		return err
 	}
 	if s.kind.Effect != Reads {
@@ -74,8 +79,10 @@ func (s *step) begin(ctx context.Context, books Books) error {
 			return err
 		}
 		if found && row.State == plan.LedgerDone {
-			s.answered = true
-			return json.Unmarshal(row.Result, &s.outcome)
+			var kept done
+			err := json.Unmarshal(row.Result, &kept)
+			s.outcome, s.waiting, s.answered = kept.Outcome, kept.Waiting, true
+			return err
 		}
 	}
 	if answer, err := s.env.guard(ctx, s.kind); err != nil || answer != nil {
@@ -95,10 +102,19 @@ func (s *step) begin(ctx context.Context, books Books) error {
 	return nil
 }
 
+// told is what the interpreter did since the last call, for the journal.
+func (s *step) told() []plan.Entry {
+	entries := make([]plan.Entry, 0, len(s.env.call.Notes))
+	for _, note := range s.env.call.Notes {
+		entries = append(entries, note.Entry(s.env.call.Enrollment))
+	}
+	return entries
+}
+
 // open completes the environment from the books.
 func (s *step) open(ctx context.Context, books Books) (err error) {
 	env := s.env
-	env.books, env.Records, env.rules, env.notes = books, books, s.action.rules, nil
+	env.books, env.Records, env.rules, env.zone, env.notes = books, books, s.action.rules, nil, nil
 	if env.record, err = crm.ParseRef(env.call.Record()); err != nil {
 		return Permanent("bad-enrollment", "%v", err)
 	}
@@ -117,6 +133,11 @@ func (s *step) open(ctx context.Context, books Books) (err error) {
 	}
 	ways, err := s.Provide(env.Account)
 	env.Providers = Providers{Mail: stampedMail{ways.Mail, env.now}, HTTP: stampedHTTP{ways.HTTP, env.now}, Secret: ways.Secret}
+	if s.Enroll != nil {
+		env.Enroll = func(ctx context.Context, workflow string) (string, error) {
+			return s.Enroll(ctx, workflow, env.record, env.key, env.now)
+		}
+	}
 	return err
 }
 
@@ -134,24 +155,44 @@ func (s *step) run(ctx context.Context) (err error) {
 	return err
 }
 
-// settle writes what came of the step.
-func (s *step) settle(ctx context.Context, books Books) error {
+// settle writes what came of the step. Where it stands comes first, so that the step does not find itself among those
+// who wait.
+func (s *step) settle(ctx context.Context, books Transaction) error {
 	s.env.books, s.env.Records = books, books
+	if err := books.Stand(ctx, s.standing()); err != nil {
+		return err
+	}
 	if s.kind.Effect != Reads && !s.outcome.Again && s.outcome.End == "" {
-		stored := s.outcome
-		stored.Note = ""
-		result, err := json.Marshal(stored)
-		if err != nil {
-			return fmt.Errorf("encoding the outcome of %s: %w", s.env.key, err)
-		}
-		if err := books.PutLedger(ctx, plan.LedgerRow{Key: s.env.key, State: plan.LedgerDone, At: s.env.now, Result: result}); err != nil {
+		if err := s.remember(ctx, books); err != nil {
 			return err
 		}
 	}
-	if err := books.WriteJournal(ctx, s.env.entries(s.kind, s.outcome)...); err != nil {
+	return books.WriteJournal(ctx, s.env.entries(s.kind, s.outcome)...)
+}
+
+// remember writes the step into the ledger.
+func (s *step) remember(ctx context.Context, books Transaction) error {
+	waiting, err := books.Waiting(ctx)
+	if err != nil {
 		return err
 	}
-	return books.Stand(ctx, s.standing())
+	s.waiting = append(s.waiting, waiting...)
+	kept := done{s.outcome, s.waiting}
+	kept.Note = ""
+	result, err := json.Marshal(kept)
+	if err != nil {
+		return fmt.Errorf("encoding the outcome of %s: %w", s.env.key, err)
+	}
+	return books.PutLedger(ctx, plan.LedgerRow{Key: s.env.key, State: plan.LedgerDone, At: s.env.call.Now, Result: result})
+}
+
+// wake tells those who wait for what the step changed.
+func (s *step) wake(ctx context.Context) error {
+	if s.Wake == nil || len(s.waiting) == 0 {
+		return nil
+	}
+	slices.Sort(s.waiting)
+	return s.Wake(ctx, slices.Compact(s.waiting))
 }
 
 func (s *step) standing() plan.Standing {
@@ -178,7 +219,7 @@ func (s *step) failed(ctx context.Context, attempt int32, wait time.Duration, ca
 		entry.Detail = fmt.Sprintf("attempt %d: %v; next at %s", attempt, cause, s.env.now.Add(wait).UTC().Format(time.RFC3339))
 		entries = append(entries, entry)
 	}
-	if err := s.Store.Transact(ctx, func(books Books) error {
+	if err := s.Store.Transact(ctx, func(books Transaction) error {
 		return errors.Join(books.WriteJournal(ctx, entries...), books.Stand(ctx, standing))
 	}); err != nil {
 		s.env.Log.Error("writing a failed attempt into the journal", "error", err, "attempt", attempt, "cause", cause)

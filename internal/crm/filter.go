@@ -71,8 +71,11 @@ type Filter struct {
 // EventFilter is a filter on the properties of an event.
 type EventFilter struct{ Filter }
 
-// Writes is the operator of a PropertyUse that changes the property.
-const Writes = "write"
+// Operators of a PropertyUse that are none of a filter.
+const (
+	Writes    = "write" // changes the property
+	ReadsDate = "date"  // needs a date or datetime
+)
 
 // PropertyUse is one mention of a property in a filter, a target or an edit.
 type PropertyUse struct {
@@ -316,13 +319,16 @@ func referencesOf(root test) []Reference {
 
 // Check reports when the operator does not fit the declared property, or an operand is no value of it.
 func (u PropertyUse) Check(property Property, d *schema.Diagnostics) {
-	used, found := findOperator(u.Operator)
-	if !found {
-		return
-	}
 	kind := property.Type
 	if kind == "" {
 		kind = TypeString
+	}
+	if u.Operator == ReadsDate && !slices.Contains(timeTypes, kind) {
+		d.Errorf(u.Pos, codeWrongValue, "%s is a %s, not a date", u.Name, kind)
+	}
+	used, found := findOperator(u.Operator)
+	if !found {
+		return
 	}
 	if used.types != nil && !slices.Contains(used.types, kind) {
 		d.Errorf(u.Pos, codeWrongValue, "%s cannot be used on %s, which is a %s", u.Operator, u.Name, kind)

@@ -48,7 +48,7 @@ func (u userValue) String() string   { return u.user.Name }
 func (r *rendering) root(name string) (any, error) {
 	switch name {
 	case "now":
-		return r.scope.Now, nil
+		return r.scope.Now.In(r.scope.zone()), nil
 	case "event":
 		return r.scope.Event, nil
 	case "actions":

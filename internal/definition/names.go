@@ -136,6 +136,16 @@ func (c *checker) reference(name crm.Reference, object string, act *Action) {
 		if act != nil {
 			c.asset(kind, text, act)
 		}
+		if kind == "workflow" && act != nil && object != "" { // named by the action itself, not by a filter
+			c.sameObject(text, name.Pos())
+		}
+	}
+}
+
+// sameObject reports a workflow for another type of record than this one.
+func (c *checker) sameObject(workflow string, pos schema.Pos) {
+	if ours, theirs := c.file.Object.Text, c.in.Definition(workflow).Object.Text; theirs != "" && theirs != ours {
+		c.found.Errorf(pos, "wrong-object", "the workflow %s is about a %s, not a %s", workflow, theirs, ours)
 	}
 }
 

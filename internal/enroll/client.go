@@ -3,8 +3,10 @@ package enroll
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/millrace/millrace/internal/crm"
@@ -70,7 +72,7 @@ func (c *Client) Start(ctx context.Context, request Request) (Started, error) {
 			temporal.NewSearchAttributeKeyKeyword(plan.AttributeRecord).ValueSet(request.Record.String()),
 			temporal.NewSearchAttributeKeyKeyword(plan.AttributeObject).ValueSet(request.Record.Object),
 			temporal.NewSearchAttributeKeyInt64(plan.AttributeRevision).ValueSet(int64(revision.Number)),
-			temporal.NewSearchAttributeKeyKeyword(plan.AttributeTrigger).ValueSet(trigger),
+			temporal.NewSearchAttributeKeyKeyword(plan.AttributeTrigger).ValueSet(keyword(trigger)),
 		),
 	}
 	state := plan.State{Workflow: request.Workflow, Record: request.Record.String(), Trigger: trigger, Event: request.Event}
@@ -83,6 +85,18 @@ func (c *Client) Start(ctx context.Context, request Request) (Started, error) {
 		return Started{}, fmt.Errorf("starting the enrollment of %s in %s: %w", request.Record, request.Workflow, err)
 	}
 	return Started{WorkflowID: run.GetID(), RunID: run.GetRunID()}, nil
+}
+
+// maxKeyword is how many bytes of a search attribute every visibility store takes.
+const maxKeyword = 255
+
+// keyword is a text that fits into a search attribute: a long one ends with a digest of itself.
+func keyword(text string) string {
+	if len(text) <= maxKeyword {
+		return text
+	}
+	digest := fmt.Sprintf("#%x", sha256.Sum256([]byte(text)))
+	return strings.ToValidUTF8(text[:maxKeyword-len(digest)], "") + digest
 }
 
 func name(revision plan.Revision) string {
@@ -148,27 +162,32 @@ func (c *Client) Deliver(ctx context.Context, event plan.Event, now time.Time) (
 		return Delivered{}, err
 	}
 	delivered := Delivered{ID: stored.ID, Duplicate: !added, Woke: []string{}}
-	if !added {
-		return delivered, nil
-	}
-	delivered.Woke, err = c.tell(ctx, stored.Record, plan.SignalEvent, stored)
+	// A sender that repeats itself may do so because telling failed: everybody is told again, and who was told
+	// before knows the id.
+	delivered.Woke, err = c.tell(ctx, stored)
 	return delivered, err
 }
 
-// Changed tells the open enrollments of a record that it changed.
-func (c *Client) Changed(ctx context.Context, record crm.Ref) error {
-	_, err := c.tell(ctx, record.String(), plan.SignalChanged, nil)
+// Wake makes enrollments ask their present action again: what it waits for may have come about. Those that have
+// ended are passed over.
+func (c *Client) Wake(ctx context.Context, workflowIDs []string) (err error) {
+	for _, id := range workflowIDs {
+		if told := c.Temporal.SignalWorkflow(ctx, id, "", plan.SignalChanged, nil); told != nil && !gone(told) {
+			err = errors.Join(err, fmt.Errorf("telling %s: %w", id, told))
+		}
+	}
 	return err
 }
 
-func (c *Client) tell(ctx context.Context, record, signal string, argument any) (woke []string, err error) {
-	open, err := c.Store.Enrollments(ctx, store.EnrollmentFilter{Record: record, OpenOnly: true})
+// tell sends an event to the open enrollments of its record.
+func (c *Client) tell(ctx context.Context, event plan.Event) (woke []string, err error) {
+	open, err := c.Store.Enrollments(ctx, store.EnrollmentFilter{Record: event.Record, OpenOnly: true})
 	if err != nil {
 		return nil, err
 	}
 	woke = []string{}
 	for _, enrollment := range open {
-		told := c.Temporal.SignalWorkflow(ctx, enrollment.WorkflowID, "", signal, argument)
+		told := c.Temporal.SignalWorkflow(ctx, enrollment.WorkflowID, "", plan.SignalEvent, event)
 		switch {
 		case told == nil:
 			woke = append(woke, enrollment.WorkflowID)

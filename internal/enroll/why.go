@@ -3,6 +3,7 @@ package enroll
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/millrace/millrace/internal/crm"
@@ -64,9 +65,14 @@ func (c *Client) Why(ctx context.Context, workflow string, record crm.Ref) (Why,
 
 func waiting(w Waiting) (reason, next string) {
 	until := w.Until.UTC().Format(time.RFC3339)
+	property, follows := strings.CutPrefix(w.Event, plan.ChangeOf(""))
 	switch {
 	case w.Event == "":
 		return "waits for a point in time", "it goes on at " + until
+	case follows && w.Until.IsZero():
+		return "waits for a change of " + property, "a change of " + property + ", as long as it takes"
+	case follows:
+		return "waits for a point in time and follows " + property, "it goes on at " + until + ", unless a change of " + property + " says otherwise"
 	case w.Until.IsZero():
 		return "waits for the event " + w.Event, "the event " + w.Event + ", as long as it takes"
 	default:

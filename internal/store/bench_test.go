@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"testing"
 
+	_ "github.com/millrace/millrace/internal/golden" // knows -update
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/internal/crm"
