@@ -8,6 +8,7 @@ import "github.com/millrace/millrace/internal/action"
 func Kinds() []action.Kind {
 	return []action.Kind{
 		delaySetAmount,
+		delayUntilCalendarDate,
 		delayUntilTimeOfDay,
 		delayUntilDayOfWeek,
 		delayUntilEvent,
