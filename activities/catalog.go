@@ -9,19 +9,24 @@ func Kinds() []action.Kind {
 	return []action.Kind{
 		delaySetAmount,
 		delayUntilCalendarDate,
+		delayUntilDateProperty,
 		delayUntilTimeOfDay,
 		delayUntilDayOfWeek,
+		delayUntilDayOrTime,
 		delayUntilEvent,
 
 		branchValueEquals,
 		branchAndOr,
 		branchRandomSplit,
+		enrollInWorkflow,
 
 		sendEmail,
 		sendInternalEmailNotification,
 
 		editRecord,
 		adjustNumberProperty,
+		createTask,
+		createNote,
 
 		sendWebhook,
 	}

@@ -136,10 +136,13 @@ func (w *workflow) delay(a *action) ([]step, error) {
 	return steps, nil
 }
 
-// delayUntilDate is a delay until a date, or, mislabelled, a plain one.
+// delayUntilDate is a delay until a date or until that of a property, or, mislabelled, a plain one.
 func (w *workflow) delayUntilDate(a *action) ([]step, error) {
 	var fields struct {
-		Date json.RawMessage `json:"date"`
+		Date      json.RawMessage `json:"date"`
+		Delta     text            `json:"delta"`
+		TimeUnit  text            `json:"time_unit"`
+		TimeOfDay *timeOfDay      `json:"time_of_day"`
 	}
 	if err := decode(a.Fields, &fields); err != nil {
 		return nil, err
@@ -148,11 +151,34 @@ func (w *workflow) delayUntilDate(a *action) ([]step, error) {
 		return w.delay(a)
 	}
 	var date valueDocument
-	kind := "delay_until_calendar_date"
-	if err := decode(fields.Date, &date); err == nil && date.kind() != "STATIC_VALUE" {
-		kind = "delay_until_date_property"
+	if err := decode(fields.Date, &date); err != nil {
+		return nil, err
 	}
-	return one(kind, mapping()), nil
+	told := dated
+	var at, offset *yaml.Node
+	if fields.TimeOfDay != nil {
+		clock, err := fields.TimeOfDay.clock()
+		if err != nil {
+			return nil, err
+		}
+		at, told.kind = str(clock), crm.TypeDate
+	}
+	if fields.Delta != "" && fields.Delta != "0" {
+		span, err := spanOf(fields.Delta, fields.TimeUnit)
+		if err != nil {
+			return nil, err
+		}
+		offset = str(span.String())
+	}
+	switch kind := date.kind(); {
+	case kind == "OBJECT_PROPERTY":
+		name, err := w.property(subject{object: w.object}, string(date.PropertyName), told)
+		return one("delay_until_date_property", mapping(entry{"property", str(name)}, entry{"offset", offset}, entry{"time", at})), err
+	case kind != "STATIC_VALUE" || date.StaticValue == nil || offset != nil:
+		return nil, errors.New("this date has no spelling")
+	}
+	day, err := crm.Property{Name: "date", Type: crm.TypeDate}.Canonical(string(*date.StaticValue))
+	return one("delay_until_calendar_date", mapping(entry{"date", str(day)}, entry{"time", at})), err
 }
 
 func (w *workflow) delayUntilEvent(a *action) ([]step, error) {
