@@ -26,8 +26,9 @@ var branchAndOr = action.Define(action.Spec[branchAndOrConfig]{
 	Category: action.Branch,
 	Summary:  "Branch by filters, the first that matches",
 	Doc: `Filters are tried from top to bottom, once, on what the records are at that moment; the first match decides, and without
-one the port ` + "`none_met`" + ` is taken. A filter whose answer is unknown, because a property is empty, does not match. Criteria about
-events look at the whole past, unlike delay_until_event.`,
+one the port ` + "`none_met`" + ` is taken. A property without a value fails every operator but ` + "`known: false`" + `, unless the filter says
+` + "`empty: match`" + `; ` + "`not`" + ` around what it fails is then true. A filter whose answer is unknown, as the history of a calculated property is,
+does not match, nor does its ` + "`not`" + `. Criteria about events look at the whole past, unlike delay_until_event.`,
 	Example:  "branch_and_or: {branches: [{name: big, when: {property: employees, gte: 500}}, {name: small, when: {property: employees, known: true}}]}",
 	Ports:    []string{portNoneMet},
 	Local:    true,

@@ -56,7 +56,7 @@ type FilterEnv struct {
 // Filter is a condition on a record (language §2, semantics §1.6). The rules that matter:
 //
 //   - a property without a value fails every operator but `known: false`, negative ones too, unless
-//     the test says `empty: match`;
+//     the test says `empty: match`; `not` around what it fails is true;
 //   - text compares without regard to case, whether with a constant or with another property; option
 //     values compare exactly, and `is` and `in` hold when one of several selected options does;
 //   - a day compares with times by the day in the zone;
