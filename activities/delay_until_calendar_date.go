@@ -26,6 +26,7 @@ Unconfirmed, and so our design: the time of day when none is given, the change o
 goes on at once, with a warning in the history, or leaves with ` + "`if_past: end`" + `.`,
 	Example: `delay_until_calendar_date: {date: 2027-05-10, time: "09:00"}`,
 	Local:   true,
+	Waits:   func(cfg delayUntilCalendarDateConfig) bool { return cfg.IfPast == "end" },
 	Run: func(ctx context.Context, env *action.Env, call plan.Call, cfg delayUntilCalendarDateConfig) (plan.Outcome, error) {
 		zone, err := env.Zone(ctx)
 		if err != nil {

@@ -34,6 +34,7 @@ Unconfirmed, and so our design: all of it but that a property with an offset and
 is no date counts as empty.`,
 	Example: `delay_until_date_property: {property: renewal_date, offset: -3d, time: "08:00"}`,
 	Local:   true,
+	Waits:   func(cfg delayUntilDatePropertyConfig) bool { return cfg.IfPast == "end" && cfg.IfEmpty != "continue" },
 	Run:     runDelayUntilDateProperty,
 })
 

@@ -47,10 +47,17 @@ func TestDelayUntilDayOfWeekCheck(t *testing.T) {
 func TestDelayUntilDayOfWeekIsNoPauseInACircle(t *testing.T) {
 	t.Parallel()
 	for config, refused := range map[string]bool{
-		"delay_until_day_of_week: {days: [mon]}":                true,
-		`delay_until_day_of_week: {days: [mon], time: "09:00"}`: true,
-		`delay_until_time_of_day: {time: "09:00"}`:              false,
-		"delay_until_event: {event: page_viewed}":               false,
+		"delay_until_day_of_week: {days: [mon]}":                                       true,
+		`delay_until_day_of_week: {days: [mon], time: "09:00"}`:                        true,
+		`delay_until_time_of_day: {time: "09:00"}`:                                     false,
+		"delay_until_event: {event: page_viewed}":                                      false,
+		"delay_until_day_or_time: {days: [mon]}":                                       true,
+		`delay_until_day_or_time: {time: "09:00"}`:                                     false,
+		"delay_until_calendar_date: {date: 2027-05-10}":                                true,
+		"delay_until_calendar_date: {date: 2027-05-10, if_past: end}":                  false,
+		"delay_until_date_property: {property: renewal}":                               true,
+		"delay_until_date_property: {property: renewal, if_past: end}":                 true,
+		"delay_until_date_property: {property: renewal, if_past: end, if_empty: wait}": false,
 	} {
 		file, problems := definition.Read("w.yaml", []byte("workflow: w\nobject: contact\nactions:\n  - {id: day, "+config+"}\n  - {go_to: day}\n"), Kinds())
 		require.Empty(t, problems)

@@ -22,6 +22,7 @@ var delayUntilDayOrTime = action.Define(action.Spec[delayUntilDayOrTimeConfig]{
 [delay_until_time_of_day](#delay_until_time_of_day), with a time alone, which it behaves as.`,
 	Example: `delay_until_day_or_time: {days: [tuesday], time: "11:00"}`,
 	Local:   true,
+	Waits:   func(cfg delayUntilDayOrTimeConfig) bool { return len(cfg.Days) == 0 },
 	Check: func(cfg delayUntilDayOrTimeConfig, at schema.Pos, problems *schema.Diagnostics) {
 		if len(cfg.Days) == 0 && cfg.Time == nil {
 			problems.Errorf(at, "missing-key", "there is nothing to wait for: days, time or both")
