@@ -81,6 +81,35 @@ var journeys = map[string]func(*testing.T) (*stage, client.WorkflowRun){
 		s.signalRaw(t, run, plan.SignalEvent, `{"type":"page_viewed"}`)
 		return s, run
 	},
+	"failed-mail": func(t *testing.T) (*stage, client.WorkflowRun) {
+		s := newStage(t, strings.Replace(delayAndMail, "for: 3d", "for: 1s", 1))
+		s.work(t)
+		return s, s.enroll(t, "journey", "1", nil) // has no address
+	},
+	"operated": func(t *testing.T) (*stage, client.WorkflowRun) {
+		s := newStage(t, delayAndMail)
+		s.work(t)
+		run := s.enroll(t, "journey", "1", map[string]string{"email": "ada@example.com"})
+		s.arrives(t, run, "pause")
+		for _, name := range []string{plan.UpdatePause, plan.UpdateSkipWait, plan.UpdateResume} {
+			update, err := s.UpdateWorkflow(t.Context(), client.UpdateWorkflowOptions{
+				WorkflowID: run.GetID(), UpdateName: name, WaitForStage: client.WorkflowUpdateStageCompleted,
+			})
+			require.NoError(t, err)
+			require.NoError(t, update.Get(t.Context(), nil))
+		}
+		return s, run
+	},
+	"edited": func(t *testing.T) (*stage, client.WorkflowRun) {
+		s := newStage(t, delayAndMail)
+		s.work(t)
+		run := s.enroll(t, "journey", "1", map[string]string{"email": "ada@example.com"})
+		s.arrives(t, run, "pause")
+		s.publish(t, strings.Replace(delayAndMail, "for: 3d", "for: 1s", 1))
+		_, err := s.People.Published(t.Context(), "journey", func(int, int) {})
+		require.NoError(t, err)
+		return s, run
+	},
 	"event-before-timeout": func(t *testing.T) (*stage, client.WorkflowRun) {
 		s := newStage(t, waitForPage)
 		s.work(t)

@@ -32,6 +32,7 @@ type bench struct {
 	calls    []plan.Call
 	failures []plan.Failure
 	closed   *plan.CloseRequest
+	down     func(activity string) bool // tells whether the store is down now
 }
 
 var start = time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC)
@@ -58,12 +59,18 @@ func newBench(t *testing.T, published *plan.Plan, answers map[string]func(plan.C
 	register(plan.ActivityLoad, func(_ context.Context, request plan.LoadRequest) (plan.Loaded, error) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
+		if b.down != nil && b.down(plan.ActivityLoad) {
+			return plan.Loaded{}, errors.New("the store is down")
+		}
 		if request.Known && request.Plan == b.plan.Hash {
 			return plan.Loaded{Version: workflows.Version}, nil
 		}
 		return plan.Loaded{Plan: b.plan.Graph(), Version: workflows.Version}, nil
 	})
 	register(plan.ActivityClose, func(_ context.Context, request plan.CloseRequest) error {
+		if b.down != nil && b.down(plan.ActivityClose) {
+			return errors.New("the store is down")
+		}
 		b.closed = &request
 		return nil
 	})

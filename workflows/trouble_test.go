@@ -1,14 +1,11 @@
 package workflows_test
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"testing"
 	"time"
 
 	"github.com/millrace/millrace/internal/plan"
-	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/workflow"
 )
@@ -62,13 +59,10 @@ func TestUnenrollIsClosedWhateverReasonItGives(t *testing.T) {
 func TestBooksAreClosedEvenWhenTheStoreIsDownAtAnUnenroll(t *testing.T) {
 	t.Parallel()
 	b, tries := parked(t), 0
-	b.env.OnActivity(plan.ActivityClose, mock.Anything, mock.Anything).Return(func(_ context.Context, request plan.CloseRequest) error {
-		if tries++; tries <= 6 {
-			return errors.New("the store is down")
-		}
-		b.closed = &request
-		return nil
-	})
+	b.down = func(activity string) bool {
+		tries++
+		return activity == plan.ActivityClose && tries <= 6
+	}
 	b.env.RegisterDelayedCallback(func() { b.env.SignalWorkflow(plan.SignalUnenroll, plan.Unenroll{}) }, time.Hour)
 	require.Equal(t, plan.ExitUnenrolled, b.run(t).Reason)
 	require.NotNil(t, b.closed)
@@ -77,12 +71,9 @@ func TestBooksAreClosedEvenWhenTheStoreIsDownAtAnUnenroll(t *testing.T) {
 func TestStoreThatIsDownForADayEndsNobody(t *testing.T) {
 	t.Parallel()
 	b := parked(t)
-	b.env.OnActivity(plan.ActivityLoad, mock.Anything, mock.Anything).Return(func(context.Context, plan.LoadRequest) (plan.Loaded, error) {
-		if b.env.Now().Before(start.Add(48 * time.Hour)) {
-			return plan.Loaded{}, errors.New("the store is down")
-		}
-		return plan.Loaded{}, nil
-	})
+	b.down = func(activity string) bool {
+		return activity == plan.ActivityLoad && b.env.Now().Before(start.Add(48*time.Hour))
+	}
 	require.Equal(t, plan.ExitCompleted, b.run(t).Reason)
 	require.Equal(t, "a b", b.asked())
 }

@@ -189,7 +189,7 @@ func TestParseStopsAtItsLimits(t *testing.T) {
 }
 
 // TestParseRefusesDeepFilesAtOnce reads files that take a library gigabytes.
-func TestParseRefusesDeepFilesAtOnce(t *testing.T) {
+func TestParseRefusesDeepFilesAtOnce(t *testing.T) { //nolint:paralleltest // it measures memory
 	for source, want := range map[string]string{
 		strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000): "too-deep",
 		strings.Repeat("{a: ", 50_000):                              "too-deep",

@@ -157,7 +157,7 @@ func (s *session) commit(ctx context.Context) (err error) {
 	err = s.tx.Commit()
 	switch {
 	case isBroken(err):
-		return fmt.Errorf("the connection broke (%v): %w", err, errUnsure) // no %w for err: it is not to be done again
+		return fmt.Errorf("the connection broke (%v): %w", err, errUnsure) //nolint:errorlint // no %w for err: it is not to be done again
 	case errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil:
 		return ctx.Err() // which rolled it back
 	}

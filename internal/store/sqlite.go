@@ -98,7 +98,7 @@ func explainSQLite(err error) string {
 	if !errors.As(err, &failed) {
 		return ""
 	}
-	hint := ""
+	var hint string
 	switch failed.Code() & 0xff {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
 		hint = "another program holds the database: stop it or try again"
