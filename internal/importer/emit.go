@@ -2,10 +2,13 @@ package importer
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/millrace/millrace/activities"
+	kinds "github.com/millrace/millrace/internal/action"
 	"github.com/millrace/millrace/internal/schema"
 	"go.yaml.in/yaml/v3"
 )
@@ -144,14 +147,21 @@ func (e *emitter) stepsOf(a *action) ([]step, error) {
 		return nil, a.broken
 	case a.kind.kind == otherType.kind:
 		return nil, fmt.Errorf("the type of action %s is not known", quote(cmp.Or(a.typeKey(), "(none)")))
-	case a.kind.read == nil:
+	case a.kind.read == nil && !built(a.kind.kind):
 		return nil, errNotBuilt
+	case a.kind.read == nil:
+		return nil, errors.New("its fields are not translated yet")
 	}
 	steps, err := a.kind.read(e.workflow, a)
 	for i := 0; err == nil && i < len(steps); i++ {
 		err = steps[i].check()
 	}
 	return steps, err
+}
+
+// built tells whether there is a kind.
+func built(id string) bool {
+	return slices.ContainsFunc(activities.Kinds(), func(kind kinds.Kind) bool { return kind.ID == id })
 }
 
 // check reports what the kind has to say against the config.
