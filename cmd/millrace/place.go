@@ -50,7 +50,7 @@ type running struct {
 
 // databaseFlag adds --database to a command that uses the store.
 func (a *app) databaseFlag(command *cobra.Command) {
-	command.Flags().StringVar(&a.database, "database", "", "`URL` of the database, as sqlite://PATH (default: MILLRACE_DATABASE, else that of the workspace)")
+	command.Flags().StringVar(&a.database, "database", "", "`URL` of the database, sqlite://PATH or postgres://USER@HOST/NAME (default: MILLRACE_DATABASE, else that of the workspace)")
 }
 
 // absolute is a path on the command line as seen from the app's folder.
@@ -109,7 +109,7 @@ func (a *app) databaseURL() (string, error) {
 	}
 	folder, found := a.nearest()
 	if !found {
-		return "", fmt.Errorf("no database: run this in a workspace (a folder with %s), or name one with --database or MILLRACE_DATABASE, as in sqlite://millrace.db", definition.WorkspaceFile)
+		return "", fmt.Errorf("no database: run this in a workspace (a folder with %s), or name one with --database or MILLRACE_DATABASE, as in sqlite://millrace.db or postgres://millrace@db.example.com/millrace", definition.WorkspaceFile)
 	}
 	if state, runs := dev(folder); runs {
 		return state.Database, nil

@@ -4,25 +4,43 @@ import (
 	"context"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"testing"
 
-	_ "github.com/millrace/millrace/internal/golden" // knows -update
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/internal/store"
+	"github.com/millrace/millrace/internal/store/postgrestest"
 )
 
-// filled is a store with records, a publication and an open enrollment.
-func filled(b *testing.B) (context.Context, *store.Store) {
+// onEach runs a benchmark on every database, with records, a publication and an open enrollment in it. PostgreSQL
+// waits for no disk there, as SQLite does not in general.
+func onEach(b *testing.B, work func(b *testing.B, s *store.Store)) {
 	b.Helper()
-	ctx, cancel := context.WithCancel(context.Background()) // as in an activity, where contexts end
-	b.Cleanup(cancel)
-	s := opened(b, "sqlite://"+filepath.Join(b.TempDir(), "millrace.db"))
+	for _, database := range []struct {
+		name string
+		url  func() string
+	}{
+		{"sqlite", func() string { return "sqlite://" + filepath.Join(b.TempDir(), "millrace.db") }},
+		{"postgres", func() string { return postgrestest.Database(b) }},
+	} {
+		b.Run(database.name, func(b *testing.B) {
+			s := opened(b, database.url())
+			fill(b, s)
+			b.ResetTimer()
+			work(b, s)
+		})
+	}
+}
+
+func fill(b *testing.B, s *store.Store) {
+	b.Helper()
+	ctx := b.Context()
 	err := s.Tx(ctx, func(tx *store.Tx) error {
 		for i := range 1000 {
-			_, err := tx.Create(ctx, crm.Ref{Object: "contact", ID: strconv.Itoa(i + 1)}, map[string]string{
+			_, err := tx.Create(ctx, contact(i+1), map[string]string{
 				"email": "ann@example.com", "first_name": "Ann", "last_name": "Smith", "city": "Rome", "country": "Italy", "score": "5",
 			}, noon, "import")
 			if err != nil {
@@ -36,94 +54,153 @@ func filled(b *testing.B) (context.Context, *store.Store) {
 		return err
 	})
 	require.NoError(b, err)
-	b.ResetTimer()
-	return ctx, s
 }
 
-// BenchmarkStep is what the wrapper does around one action that edits a record, in one transaction.
+func contact(number int) crm.Ref { return crm.Ref{Object: "contact", ID: strconv.Itoa(number)} }
+
+// step is what the wrapper does around one action that edits a record, in one transaction.
+func step(ctx context.Context, s *store.Store, ref crm.Ref, key string) error {
+	return s.Tx(ctx, func(tx *store.Tx) error {
+		if _, err := tx.Get(ctx, ref); err != nil {
+			return err
+		}
+		if _, _, err := tx.LedgerRow(ctx, key); err != nil {
+			return err
+		}
+		if err := tx.Update(ctx, ref, map[string]string{"city": key}, noon, key); err != nil {
+			return err
+		}
+		if err := tx.PutLedger(ctx, plan.LedgerRow{Key: key, State: plan.LedgerDone, At: noon}); err != nil {
+			return err
+		}
+		if err := tx.WriteJournal(ctx, plan.Entry{Enrollment: "welcome/contact/51/1", Key: key, At: noon, Node: "edit", Event: plan.JournalSucceeded}); err != nil {
+			return err
+		}
+		return tx.Stand(ctx, plan.Standing{Enrollment: "welcome/" + ref.String() + "/1", Node: "edit", Arrived: noon})
+	})
+}
+
 func BenchmarkStep(b *testing.B) {
-	ctx, s := filled(b)
-	for i := range b.N {
-		key := "welcome/contact/51/1/edit/" + strconv.Itoa(i)
-		err := s.Tx(ctx, func(tx *store.Tx) error {
-			if _, err := tx.Get(ctx, ann); err != nil {
-				return err
+	onEach(b, func(b *testing.B, s *store.Store) {
+		ctx := b.Context()
+		for i := range b.N {
+			require.NoError(b, step(ctx, s, ann, "welcome/contact/51/1/edit/"+strconv.Itoa(i)))
+		}
+	})
+}
+
+// BenchmarkSteps is a worker that does many steps at once, of different records.
+func BenchmarkSteps(b *testing.B) {
+	onEach(b, func(b *testing.B, s *store.Store) {
+		ctx := b.Context()
+		b.SetParallelism(50)
+		var count atomic.Int64
+		b.RunParallel(func(work *testing.PB) {
+			for work.Next() {
+				i := int(count.Add(1))
+				ref := contact(i%1000 + 1)
+				if err := step(ctx, s, ref, ref.String()+"/"+strconv.Itoa(i)); err != nil {
+					b.Error(err)
+				}
 			}
-			if _, _, err := tx.LedgerRow(ctx, key); err != nil {
-				return err
-			}
-			if err := tx.Update(ctx, ann, map[string]string{"city": key}, noon, key); err != nil {
-				return err
-			}
-			if err := tx.PutLedger(ctx, plan.LedgerRow{Key: key, State: plan.LedgerDone, At: noon}); err != nil {
-				return err
-			}
-			if err := tx.WriteJournal(ctx, plan.Entry{Enrollment: "welcome/contact/51/1", Key: key, At: noon, Node: "edit", Event: plan.JournalSucceeded}); err != nil {
-				return err
-			}
-			return tx.Stand(ctx, plan.Standing{Enrollment: "welcome/contact/51/1", Node: "edit", Arrived: noon})
 		})
-		require.NoError(b, err)
-	}
+	})
+}
+
+func BenchmarkAdmit(b *testing.B) {
+	onEach(b, func(b *testing.B, s *store.Store) {
+		ctx := b.Context()
+		for i := range b.N {
+			ref := crm.Ref{Object: "contact", ID: "new" + strconv.Itoa(i)}
+			err := s.Tx(ctx, func(tx *store.Tx) error {
+				if _, _, err := tx.LatestRevision(ctx, "welcome"); err != nil {
+					return err
+				}
+				if _, err := tx.EnrolledBefore(ctx, "welcome", ref.String()); err != nil {
+					return err
+				}
+				_, err := tx.OpenEnrollment(ctx, entering("welcome", ref, "run"))
+				return err
+			})
+			require.NoError(b, err)
+		}
+	})
 }
 
 func BenchmarkLedgerAndJournal(b *testing.B) {
-	ctx, s := filled(b)
-	for i := range b.N {
-		key := "welcome/contact/51/1/mail/" + strconv.Itoa(i)
-		err := s.Tx(ctx, func(tx *store.Tx) error {
-			if err := tx.PutLedger(ctx, plan.LedgerRow{Key: key, State: plan.LedgerStarted, At: noon}); err != nil {
-				return err
-			}
-			return tx.WriteJournal(ctx, plan.Entry{Enrollment: "welcome/contact/51/1", Key: key, At: noon, Node: "mail", Event: plan.JournalStarted})
-		})
-		require.NoError(b, err)
-	}
+	onEach(b, func(b *testing.B, s *store.Store) {
+		ctx := b.Context()
+		for i := range b.N {
+			key := "welcome/contact/51/1/mail/" + strconv.Itoa(i)
+			err := s.Tx(ctx, func(tx *store.Tx) error {
+				if err := tx.PutLedger(ctx, plan.LedgerRow{Key: key, State: plan.LedgerStarted, At: noon}); err != nil {
+					return err
+				}
+				return tx.WriteJournal(ctx, plan.Entry{Enrollment: "welcome/contact/51/1", Key: key, At: noon, Node: "mail", Event: plan.JournalStarted})
+			})
+			require.NoError(b, err)
+		}
+	})
 }
 
 func BenchmarkEmptyTx(b *testing.B) {
-	ctx, s := filled(b)
-	for range b.N {
-		require.NoError(b, s.Tx(ctx, func(*store.Tx) error { return nil }))
-	}
+	onEach(b, func(b *testing.B, s *store.Store) {
+		ctx := b.Context()
+		for range b.N {
+			require.NoError(b, s.Tx(ctx, func(*store.Tx) error { return nil }))
+		}
+	})
 }
 
 func BenchmarkGet(b *testing.B) {
-	ctx, s := filled(b)
-	for range b.N {
-		_, err := s.Get(ctx, ann)
-		require.NoError(b, err)
-	}
+	onEach(b, func(b *testing.B, s *store.Store) {
+		ctx := b.Context()
+		for range b.N {
+			_, err := s.Get(ctx, ann)
+			require.NoError(b, err)
+		}
+	})
 }
 
 func BenchmarkPlanByHash(b *testing.B) {
-	ctx, s := filled(b)
-	for range b.N {
-		_, err := s.PlanByHash(ctx, "h1")
-		require.NoError(b, err)
-	}
+	onEach(b, func(b *testing.B, s *store.Store) {
+		ctx := b.Context()
+		for range b.N {
+			_, err := s.PlanByHash(ctx, "h1")
+			require.NoError(b, err)
+		}
+	})
 }
 
 func BenchmarkLatestRevision(b *testing.B) {
-	ctx, s := filled(b)
-	for range b.N {
-		_, _, err := s.LatestRevision(ctx, "welcome")
-		require.NoError(b, err)
-	}
+	onEach(b, func(b *testing.B, s *store.Store) {
+		ctx := b.Context()
+		for range b.N {
+			_, _, err := s.LatestRevision(ctx, "welcome")
+			require.NoError(b, err)
+		}
+	})
 }
 
 func BenchmarkAddEvent(b *testing.B) {
-	ctx, s := filled(b)
-	for range b.N {
-		_, _, err := s.AddEvent(ctx, plan.Event{Type: "page_viewed", Record: "contact/51", At: noon, Properties: map[string]any{"page": "/"}})
-		require.NoError(b, err)
-	}
+	onEach(b, func(b *testing.B, s *store.Store) {
+		ctx := b.Context()
+		for range b.N {
+			_, _, err := s.AddEvent(ctx, plan.Event{Type: "page_viewed", Record: "contact/51", At: noon, Properties: map[string]any{"page": "/"}})
+			require.NoError(b, err)
+		}
+	})
 }
 
 func BenchmarkOpen(b *testing.B) {
-	for range b.N {
-		s, err := store.Open(context.Background(), "sqlite://:memory:")
+	onEach(b, func(b *testing.B, s *store.Store) {
+		ctx := b.Context()
+		health, err := s.Health(ctx)
 		require.NoError(b, err)
-		require.NoError(b, s.Close())
-	}
+		for range b.N {
+			s, err := store.OpenExisting(ctx, health.Database)
+			require.NoError(b, err)
+			require.NoError(b, s.Close())
+		}
+	})
 }

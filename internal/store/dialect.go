@@ -42,7 +42,7 @@ func connect(url string, create bool) (connections, error) {
 // withoutPassword is a url as it may be shown.
 func withoutPassword(url string) string {
 	scheme, _, _ := strings.Cut(url, "://")
-	if scheme == "sqlite" {
+	if scheme == "sqlite" || !strings.Contains(url, "@") && !strings.Contains(url, "password=") {
 		return url
 	}
 	parsed, err := neturl.Parse(url)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"testing"
 
+	_ "github.com/millrace/millrace/internal/golden" // knows -update
 	"github.com/millrace/millrace/internal/store/postgrestest"
 )
 

@@ -40,14 +40,14 @@ func newPool(db *sql.DB, size int, dialect dialect) *pool {
 func (p *pool) query(ctx context.Context, text string, args ...any) (rows *sql.Rows, err error) {
 	err = p.persist(ctx, func() error {
 		if p.dialect.caches {
-			rows, err = p.db.QueryContext(ctx, text, args...)
+			rows, err = p.db.QueryContext(ctx, text, args...) //nolint:rowserrcheck // whoever reads them asks
 			return err
 		}
 		statement, err := p.statement(ctx, text)
 		if err != nil {
 			return err
 		}
-		rows, err = statement.QueryContext(ctx, args...)
+		rows, err = statement.QueryContext(ctx, args...) //nolint:rowserrcheck // whoever reads them asks
 		return err
 	})
 	return rows, err
@@ -157,7 +157,7 @@ func (s *session) commit(ctx context.Context) (err error) {
 	err = s.tx.Commit()
 	switch {
 	case isBroken(err):
-		return fmt.Errorf("the connection broke (%v): %w", err, errUnsure) //nolint:errorlint // no %w for err: it is not to be done again
+		return fmt.Errorf("the connection broke (%s): %w", err.Error(), errUnsure) // as text: it is not to be done again
 	case errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil:
 		return ctx.Err() // which rolled it back
 	}

@@ -76,16 +76,16 @@ func prepare(ctx context.Context, conn *pgx.Conn) (err error) {
 		}
 	}()
 	if encoding := conn.PgConn().ParameterStatus("server_encoding"); encoding != "UTF8" {
-		return fmt.Errorf("the database keeps texts as %s: make another one with `%s`", encoding, createdb(&conn.Config().Config))
+		return fmt.Errorf("the database keeps texts as %s: make another one with `%s`", encoding, createdb(&conn.Config().Config, "_utf8"))
 	}
 	_, err = conn.Exec(ctx, `SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '1min'`)
 	return err
 }
 
-// createdb is the command that makes the database of a configuration.
-func createdb(config *pgconn.Config) string {
-	return fmt.Sprintf("createdb -h %s -p %d -U %s -E UTF8 -T template0 %s",
-		config.Host, config.Port, config.User, cmp.Or(config.Database, config.User))
+// createdb is the command that makes the database of a configuration, or one with more to its name.
+func createdb(config *pgconn.Config, more string) string {
+	return fmt.Sprintf("createdb -h %s -p %d -U %s -E UTF8 -T template0 %s%s",
+		config.Host, config.Port, config.User, cmp.Or(config.Database, config.User), more)
 }
 
 // isConflict tells whether a transaction had to give way to another one.
@@ -148,7 +148,7 @@ func hintOf(code string, config *pgconn.Config) string {
 	case "28P01", "28000": // invalid_password, invalid_authorization_specification
 		return ": check user and password in the url, in PGPASSWORD or in ~/.pgpass"
 	case "3D000": // invalid_catalog_name
-		return fmt.Sprintf(": make it with `%s`", createdb(config))
+		return fmt.Sprintf(": make it with `%s`", createdb(config, ""))
 	case "42501": // insufficient_privilege
 		return ": make the user the owner of the database with `ALTER DATABASE … OWNER TO …`"
 	case "53100": // disk_full

@@ -137,7 +137,7 @@ type reader struct {
 
 // row runs a query for one row at most.
 func (r reader) row(ctx context.Context, text string, args ...any) row {
-	rows, err := r.source.query(ctx, text, args...)
+	rows, err := r.source.query(ctx, text, args...) //nolint:rowserrcheck // Scan asks
 	return row{rows, err}
 }
 

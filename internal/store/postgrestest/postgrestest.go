@@ -134,7 +134,10 @@ func (s *Server) Restart(tb testing.TB) {
 }
 
 func (s *Server) url(database string) string {
-	return fmt.Sprintf("postgres://%s@%s:%d/%s?sslmode=disable", s.User, s.Host, s.Port, database)
+	url := neturl.URL{
+		Scheme: "postgres", User: neturl.User(s.User), Host: net.JoinHostPort(s.Host, strconv.Itoa(s.Port)), Path: database, RawQuery: "sslmode=disable",
+	}
+	return url.String()
 }
 
 // create makes a database on the server that admin leads to.
