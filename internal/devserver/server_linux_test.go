@@ -20,7 +20,7 @@ func TestParentOfAnOfficialServer(t *testing.T) {
 	t.Parallel()
 	path := os.Getenv(official)
 	if path == "" {
-		t.Skip("no server is named")
+		return // it is the parent process of the test below, which names one
 	}
 	_, err := Start(t.Context(), Options{Binary: Binary{Path: path, Official: true}})
 	require.NoError(t, err)
