@@ -33,8 +33,8 @@ func newBench(a *app) *cobra.Command {
 		Short: "Measure enrollments beside workflows written by hand",
 		Long: `Put enrollments through five webhooks, and beside them a workflow of five
 activities that was written by hand for Temporal, in turns on the same embedded
-server. Prints enrollments per second of both, and the ratio. The webhooks go to
-this process: nothing leaves the machine.`,
+server. Prints enrollments per second of both, medians of ten turns or so, and
+their ratio. The webhooks go to this process: nothing leaves the machine.`,
 		Example: "  millrace bench --count 1000 --in-flight 50",
 		Args:    arguments(0, 0),
 		RunE: func(command *cobra.Command, _ []string) error {
