@@ -35,13 +35,13 @@ type composed struct {
 	Restart     string
 }
 
-func readComposition(t *testing.T) (read composition, text string) {
-	t.Helper()
+func readComposition(tb testing.TB) (read composition, text string) {
+	tb.Helper()
 	content, err := os.ReadFile("../docker-compose.yml")
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
-	require.NoError(t, decoder.Decode(&read))
-	require.ErrorIs(t, decoder.Decode(new(any)), io.EOF, "one document")
+	require.NoError(tb, decoder.Decode(&read))
+	require.ErrorIs(tb, decoder.Decode(new(any)), io.EOF, "one document")
 	return read, string(content)
 }
 

@@ -2,6 +2,7 @@ package testsuite_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -20,8 +21,10 @@ import (
 	"github.com/millrace/millrace/internal/definition"
 	"github.com/millrace/millrace/internal/devserver"
 	"github.com/millrace/millrace/internal/enroll"
+	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/internal/publish"
 	"github.com/millrace/millrace/internal/store"
+	"github.com/millrace/millrace/internal/store/postgrestest"
 	"github.com/millrace/millrace/worker"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/operatorservice/v1"
@@ -47,7 +50,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	code := m.Run()
-	if err := stopEmbedded(); err != nil {
+	if err := errors.Join(stopEmbedded(), postgrestest.Stop()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}
@@ -69,7 +72,11 @@ func embedded(tb testing.TB) *devserver.Server {
 	if shared.server == nil {
 		binary, err := devserver.Find(context.Background(), os.Stderr, false)
 		require.NoError(tb, err)
-		shared.server, err = devserver.Start(context.Background(), devserver.Options{Binary: binary})
+		options := devserver.Options{Binary: binary}
+		if *onPostgres {
+			options.Postgres = temporalDatabase(tb, binary, postgrestest.Shared(tb))
+		}
+		shared.server, err = devserver.Start(context.Background(), options)
 		require.NoError(tb, err)
 	}
 	return shared.server
@@ -115,10 +122,23 @@ type stage struct {
 // newStage makes a namespace and publishes a workspace, which is written as a txtar archive.
 func newStage(tb testing.TB, workspace string) *stage {
 	tb.Helper()
-	server := embedded(tb)
-	s := &stage{Namespace: "test-" + uuid.NewString()[:8], Address: server.Address}
-	s.Database = "sqlite://" + filepath.Join(tb.TempDir(), "millrace.db")
-	admin, err := client.Dial(client.Options{HostPort: server.Address, Identity: "test", Logger: silent})
+	return newStageAt(tb, embedded(tb).Address, newDatabase(tb), workspace)
+}
+
+// newDatabase is the url of a new database of ours, which is gone after the test.
+func newDatabase(tb testing.TB) string {
+	tb.Helper()
+	if *onPostgres {
+		return postgrestest.Database(tb)
+	}
+	return "sqlite://" + filepath.Join(tb.TempDir(), "millrace.db")
+}
+
+// newStageAt is newStage on a server and a database of the test's own.
+func newStageAt(tb testing.TB, address, database, workspace string) *stage {
+	tb.Helper()
+	s := &stage{Namespace: "test-" + uuid.NewString()[:8], Address: address, Database: database}
+	admin, err := client.Dial(client.Options{HostPort: address, Identity: "test", Logger: silent})
 	require.NoError(tb, err)
 	tb.Cleanup(admin.Close)
 	_, err = admin.WorkflowService().RegisterNamespace(tb.Context(), &workflowservice.RegisterNamespaceRequest{
@@ -131,9 +151,15 @@ func newStage(tb testing.TB, workspace string) *stage {
 		})
 		return err == nil
 	}, patience, 20*time.Millisecond)
-	s.Client, err = client.Dial(client.Options{HostPort: server.Address, Namespace: s.Namespace, Identity: "test", Logger: silent})
+	s.Client, err = client.Dial(client.Options{HostPort: address, Namespace: s.Namespace, Identity: "test", Logger: silent})
 	require.NoError(tb, err)
 	tb.Cleanup(s.Client.Close)
+	require.Eventually(tb, func() bool { // a moment later, the whole server knows them
+		_, err := s.CountWorkflow(tb.Context(), &workflowservice.CountWorkflowExecutionsRequest{
+			Namespace: s.Namespace, Query: fmt.Sprintf("%s = 'a' AND %s = 'b'", plan.AttributeWorkflow, plan.AttributeOutcome),
+		})
+		return err == nil
+	}, patience, 20*time.Millisecond)
 	s.Books, err = store.Open(tb.Context(), s.Database)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { require.NoError(tb, s.Books.Close()) })

@@ -50,7 +50,7 @@ type Server struct {
 	guard    io.WriteCloser // see watch
 }
 
-// shared is the server of Database.
+// shared is what Shared returns.
 var shared struct {
 	sync.Mutex
 	server *Server
@@ -61,14 +61,15 @@ func Database(tb testing.TB) string {
 	tb.Helper()
 	admin := os.Getenv(variable)
 	if admin == "" {
-		admin = common(tb).url("postgres")
+		admin = Shared(tb).url("postgres")
 	}
 	url, name := create(tb, admin)
 	tb.Cleanup(func() { command(tb, admin, "DROP DATABASE "+name+" WITH (FORCE)") })
 	return url
 }
 
-func common(tb testing.TB) *Server {
+// Shared is the server of all tests of this process, which ends with Stop.
+func Shared(tb testing.TB) *Server {
 	tb.Helper()
 	shared.Lock()
 	defer shared.Unlock()
@@ -82,7 +83,7 @@ func common(tb testing.TB) *Server {
 	return shared.server
 }
 
-// Stop ends the server that Database started, if any. A package whose tests use it calls this from TestMain; without,
+// Stop ends the shared server, if there is one. A package whose tests use it calls this from TestMain; without,
 // the server ends a moment after the process.
 func Stop() error {
 	shared.Lock()
