@@ -219,7 +219,8 @@ func (e *enrollment) awaited(outcome plan.Outcome) *plan.Event {
 	return &event
 }
 
-// load asks for the plan to follow. moved means that the present node is gone and the enrollment stands elsewhere.
+// load asks for the plan to follow. moved means that the present node is gone, or emptied, and the enrollment stands
+// elsewhere.
 func (e *enrollment) load(ctx workflow.Context) (moved bool, err error) {
 	var loaded plan.Loaded
 	request := plan.LoadRequest{
@@ -229,14 +230,19 @@ func (e *enrollment) load(ctx workflow.Context) (moved bool, err error) {
 		return false, err
 	}
 	e.follow(loaded.Plan, loaded.Version)
-	if after, there := e.plan.Nodes[e.Node]; there {
+	after, there := e.plan.Nodes[e.Node]
+	to, sent := e.plan.Moved[e.Node]
+	if there && !sent {
 		if e.Asked != "" && after.Hash != e.Asked {
 			e.Edited = workflow.Now(ctx)
 		}
 		return false, nil
 	}
-	to := e.plan.Moved[e.Node]
-	e.note(ctx, plan.JournalMoved, "", "the action was deleted; on to "+cmp.Or(to, "the end"))
+	why := "the action was deleted"
+	if there {
+		why = "the publisher's map sends its people away"
+	}
+	e.note(ctx, plan.JournalMoved, "", why+"; on to "+cmp.Or(to, "the end"))
 	e.arrive(ctx, to)
 	return true, nil
 }

@@ -422,6 +422,27 @@ func TestWhoStandsInADeletedNodeIsMoved(t *testing.T) {
 	require.Equal(t, start.Add(time.Minute), b.calls[1].Now.UTC())
 }
 
+func TestWhoStandsInANodeThatAMapEmptiesIsMoved(t *testing.T) {
+	t.Parallel()
+	for to, want := range map[string]struct {
+		asked string
+		exit  plan.Exit
+	}{
+		"c": {"a c", plan.Exit{Reason: plan.ExitCompleted, Node: "c"}},
+		"":  {"a", plan.Exit{Reason: plan.ExitCompleted}},
+	} {
+		b := newBench(t, line("p1", "a", "b", "c"), map[string]func(plan.Call) (plan.Outcome, error){"a": delay(240 * time.Hour)})
+		b.env.RegisterDelayedCallback(func() {
+			emptied := line("p2", "a", "b", "c")
+			emptied.Moved = map[string]string{"a": to}
+			b.publish(emptied)
+			b.env.SignalWorkflow(plan.SignalChanged, nil)
+		}, time.Hour)
+		require.Equal(t, want.exit, b.run(t))
+		require.Equal(t, want.asked, b.asked())
+	}
+}
+
 func TestJumpIsTakenUntilItsVisitsAreSpent(t *testing.T) {
 	t.Parallel()
 	published := edit(line("p1", "a", "b", "c"), "b", func(node *plan.Node) {

@@ -25,7 +25,7 @@ func TestTheShellCompletes(t *testing.T) {
 		"records set contact/51 employ":        "employees=",
 		"workflows off tr":                     "trial-nurture",
 		"init --template ":                     "minimal trial-nurture",
-		"push --in-flight ":                    "follow pin",
+		"push --in-flight ":                    "follow pin migrate",
 		"graph --format ":                      "mermaid svg",
 		"version -o ":                          "text json",
 	} {

@@ -138,7 +138,7 @@ func comparedWorkflow(ctx context.Context, books *store.Store, file *definition.
 		return one, nil
 	}
 	one.Change, one.Revision = changeRevised, latest.Number+1
-	compiled.Moved = definition.Moved(latest.Plan, compiled)
+	compiled.Moved = definition.Moved(latest.Plan, compiled, nil)
 	changes := definition.Diff(latest, file, compiled)
 	one.Beside = changes.Beside
 	for _, change := range changes.Actions {

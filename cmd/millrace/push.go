@@ -32,7 +32,7 @@ type pushedWorkflow struct {
 	Revision int    `json:"revision"`
 	Change   string `json:"change"` // new, revised or unchanged
 	On       bool   `json:"on"`
-	InFlight string `json:"in_flight"` // of a revised one: what people inside do, follow or pin
+	InFlight string `json:"in_flight"` // of a revised one: what people inside do, follow, pin or migrate
 	Inside   int    `json:"inside"`    // open enrollments
 	Told     int    `json:"told"`      // of these, how many were told of the revision
 }
@@ -47,22 +47,33 @@ const (
 // pushing says how to push a workspace.
 type pushing struct {
 	dryRun   bool
-	off      bool   // workflows that are published for the first time stay off
-	inFlight string // what people inside do
+	off      bool     // workflows that are published for the first time stay off
+	inFlight string   // what people inside do; "" = follow
+	mapped   []string // with migrate: where those who stand in an action go, FROM=TO
 }
 
 func newPush(a *app) *cobra.Command {
-	how := pushing{inFlight: plan.InFlightFollow}
+	var how pushing
 	command := &cobra.Command{
 		Use:   "push [WORKSPACE]",
 		Short: "Publish what changed in a workspace",
 		Long: `Check a workspace and publish it, all of it or nothing: definitions that changed
-become new revisions, and people inside go on by them, or with --in-flight pin
-by the revision that they are in. A workflow that is published for the first
-time is on. Without WORKSPACE the one around the working directory is pushed.`,
-		Example: "  millrace push examples/trial-nurture --dry-run",
+become new revisions. A workflow that is published for the first time is on.
+Without WORKSPACE the one around the working directory is pushed.
+
+People inside follow the new revision. With --in-flight pin they finish by the
+revision that they are in. With --in-flight migrate they follow, but those who
+stand in an action that --map names go on at the one that it names; "end" is
+the end. It may name the workflow too: --map trial-nurture/week=offer.`,
+		Example: "  millrace push examples/trial-nurture --in-flight migrate --map week=offer",
 		Args:    arguments(0, 1),
 		RunE: func(command *cobra.Command, args []string) error {
+			if len(how.mapped) > 0 && how.inFlight == "" {
+				how.inFlight = plan.InFlightMigrate
+			}
+			if given := len(how.mapped) > 0; given != (how.inFlight == plan.InFlightMigrate) {
+				return usagef("--map and --in-flight %s belong together", plan.InFlightMigrate)
+			}
 			folder, err := a.workspaceArgument(args)
 			if err != nil {
 				return err
@@ -72,7 +83,8 @@ time is on. Without WORKSPACE the one around the working directory is pushed.`,
 	}
 	a.databaseFlag(command)
 	command.Flags().BoolVar(&how.dryRun, "dry-run", false, "only tell what would be published")
-	command.Flags().Var(&choice{&how.inFlight, []string{plan.InFlightFollow, plan.InFlightPin}}, "in-flight", "what people inside do")
+	command.Flags().Var(&choice{&how.inFlight, []string{plan.InFlightFollow, plan.InFlightPin, plan.InFlightMigrate}}, "in-flight", "what people inside do (default follow)")
+	command.Flags().StringArrayVar(&how.mapped, "map", nil, "`FROM=TO`, where those who stand in an action go; may be given several times")
 	command.Flags().BoolVar(&how.off, "off", false, "leave workflows off that are published for the first time")
 	return command
 }
@@ -222,7 +234,8 @@ func (p *publisher) publish(ctx context.Context, tx *store.Tx) error {
 		return errNothing
 	}
 	publication, problems, err := publish.Workspace(p.Workspace, publish.Options{
-		At: p.Now(), By: p.Environment.get("USER"), InFlight: p.how.inFlight, Latest: func(workflow string) (*plan.Plan, error) { return latest[workflow], nil },
+		At: p.Now(), By: p.Environment.get("USER"), InFlight: p.how.inFlight, Map: p.how.mapped,
+		Latest: func(workflow string) (*plan.Plan, error) { return latest[workflow], nil },
 	})
 	if err != nil {
 		return err
@@ -288,6 +301,9 @@ func (p *publisher) compare(ctx context.Context, tx *store.Tx, file *definition.
 func (p *publisher) add(problems schema.Diagnostics) {
 	for _, problem := range problems {
 		source := p.Workspace.Assets[problem.File]
+		if problem.File == publish.MapFile {
+			source = []byte(strings.Join(p.how.mapped, "\n"))
+		}
 		problem.File = p.shown(problem.File)
 		p.Sources[problem.File] = source
 		p.Diagnostics = append(p.Diagnostics, problem)
@@ -296,6 +312,9 @@ func (p *publisher) add(problems schema.Diagnostics) {
 
 // shown is a file of the workspace as diagnostics name it.
 func (p *publisher) shown(file string) string {
+	if file == publish.MapFile {
+		return file
+	}
 	return filepath.Join(p.folder, filepath.FromSlash(file))
 }
 

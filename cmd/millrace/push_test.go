@@ -208,7 +208,59 @@ func TestAPinnedRevisionIsForThoseWhoComeLater(t *testing.T) {
 	revision, err := term.store().Revision(t.Context(), "trial-nurture", 2)
 	require.NoError(t, err)
 	require.Equal(t, plan.InFlightPin, revision.InFlight)
-	term.run("push", "--in-flight", "pni").fails(2, `write follow or pin: did you mean "pin"?`)
+	term.run("push", "--in-flight", "pni").fails(2, `write follow or pin or migrate: did you mean "pin"?`)
+}
+
+func TestAMapSaysWhereThoseInAnActionGo(t *testing.T) {
+	t.Parallel()
+	term := newPushed(t)
+	term.replace(definitionFile, "max_wait: 3d", "max_wait: 4d")
+	term.run("push", "--map", "week=offer", "--map", "trial-nurture/opened=end").succeeds()
+	revision, _, err := term.store().LatestRevision(t.Context(), "trial-nurture")
+	require.NoError(t, err)
+	require.Equal(t, plan.InFlightMigrate, revision.InFlight)
+	require.Equal(t, map[string]string{"week": "offer", "opened": ""}, revision.Migrate)
+
+	term.run("push", "--in-flight", "migrate").fails(2, "--map and --in-flight migrate belong together")
+	term.run("push", "--in-flight", "pin", "--map", "week=offer").fails(2, "--map and --in-flight migrate belong together")
+}
+
+func TestWhatIsWrongWithAMapIsShownInIt(t *testing.T) {
+	t.Parallel()
+	term := newPushed(t)
+	unchanged := term.run("push", "--map", "week=offer")
+	require.Equal(t, 1, unchanged.code)
+	require.Contains(t, unchanged.stderr, `--map:1:1: error: no workflow that changes had an action "week" [unknown-action]`)
+
+	term.replace(definitionFile, "max_wait: 3d", "max_wait: 4d")
+	failed := term.run("push", "--map", "wek=offer", "--map", "week=ofer", "--map", "week", "--map", "other/week=offer", "--map", "size=size",
+		"--map", "size=offer", "--map", "size=end")
+	require.Equal(t, 1, failed.code)
+	require.Equal(t, `--map:1:1: error: no workflow that changes had an action "wek" [unknown-action]
+    wek=offer
+    ^~~~~~~~~
+    hint: did you mean "week"?
+--map:2:6: error: the new revision of trial-nurture has no action "ofer" [unknown-action]
+    week=ofer
+         ^~~~
+    hint: did you mean "offer"?
+--map:3:1: error: the map needs FROM=TO [bad-map]
+    week
+    ^~~~
+    hint: as in week=offer, or week=end for those who shall leave
+--map:4:1: error: no workflow "other" changes [unknown-workflow]
+    other/week=offer
+    ^~~~~~~~~~~~~~~~
+    hint: the map is about what this push changes; `+"`millrace move`"+` sends people elsewhere without one
+--map:5:1: error: this leads from "size" to itself [bad-map]
+    size=size
+    ^~~~~~~~~
+    hint: who is not in the map follows the new revision
+--map:7:1: error: the action "size" is mapped twice [duplicate-action]
+    size=end
+    ^~~~~~~~
+nothing was published: 6 errors, 0 warnings
+`, failed.stderr)
 }
 
 func TestDevPushesWhatChanges(t *testing.T) {

@@ -46,7 +46,7 @@ func TestDiff(t *testing.T) {
 			require.False(t, problems.HasErrors(), "%v", problems)
 			after, problems := Compile(file, nil)
 			require.Empty(t, problems)
-			after.Moved = Moved(before, after)
+			after.Moved = Moved(before, after, nil)
 			require.Equal(t, test.want, diffText(Diff(plan.Revision{Plan: before, Source: head + test.old}, file, after)))
 		})
 	}

@@ -9,20 +9,27 @@ var fallThrough = []string{plan.PortNext, "timeout", "none_met", "default"}
 // Moved says where people go who stand in an action that the new revision no longer has: to the first
 // surviving action along the old plan's fall-through, or, as "", to the end (design §5). It is
 // cumulative, so that it holds for people who come from any earlier revision: destinations in
-// old.Moved that were deleted themselves are followed on. old is nil for the first revision.
-func Moved(old, new *plan.Plan) map[string]string {
+// old.Moved that were deleted themselves are followed on. migrate is the publisher's map, which goes before; nil =
+// there is none. old is nil for the first revision.
+func Moved(old, new *plan.Plan, migrate map[string]string) map[string]string {
 	if old == nil {
 		return nil
+	}
+	destination := func(id string) string {
+		if to, mapped := migrate[id]; mapped {
+			return to
+		}
+		return survivor(old, new, id)
 	}
 	moved := map[string]string{}
 	for id, to := range old.Moved {
 		if _, back := new.Nodes[id]; !back {
-			moved[id] = survivor(old, new, to)
+			moved[id] = destination(to)
 		}
 	}
 	for id := range old.Nodes {
 		if _, kept := new.Nodes[id]; !kept {
-			moved[id] = survivor(old, new, id)
+			moved[id] = destination(id)
 		}
 	}
 	if len(moved) == 0 {

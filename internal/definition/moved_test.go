@@ -49,17 +49,17 @@ func TestDeletedActionsPassTheirPeopleOn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, test.want, Moved(compile(t, movedHead+test.old), compile(t, movedHead+test.new)))
+			require.Equal(t, test.want, Moved(compile(t, movedHead+test.old), compile(t, movedHead+test.new), nil))
 		})
 	}
-	require.Nil(t, Moved(nil, compile(t, movedHead+movedA)))
+	require.Nil(t, Moved(nil, compile(t, movedHead+movedA), nil))
 }
 
 func TestMovedIsCumulative(t *testing.T) {
 	t.Parallel()
 	revise := func(old *plan.Plan, source string) *plan.Plan {
 		revised := compile(t, movedHead+source)
-		revised.Moved = Moved(old, revised)
+		revised.Moved = Moved(old, revised, nil)
 		return revised
 	}
 	first := revise(nil, movedA+movedB+movedC)
@@ -71,4 +71,14 @@ func TestMovedIsCumulative(t *testing.T) {
 	require.Equal(t, map[string]string{"c": "", "d": ""}, fourth.Moved, "who is back needs no destination")
 	again := revise(fourth, movedA+movedB)
 	require.Equal(t, fourth, again)
+}
+
+func TestTheMapOfThePublisherGoesBeforeTheFallThrough(t *testing.T) {
+	t.Parallel()
+	first := compile(t, movedHead+movedA+movedB+movedC)
+	second := compile(t, movedHead+movedA+movedC)
+	second.Moved = Moved(first, second, map[string]string{"b": "a", "c": ""})
+	require.Equal(t, map[string]string{"b": "a"}, second.Moved, "who stands in what is still there is not moved for ever")
+	third := compile(t, movedHead+movedC)
+	require.Equal(t, map[string]string{"a": "", "b": ""}, Moved(second, third, map[string]string{"a": ""}), "also for who was moved there before")
 }

@@ -206,21 +206,15 @@ func (a *Activities) filterEnv(ctx context.Context, tx *store.Tx, ref crm.Ref, r
 }
 
 // Load answers which plan to follow. It walks from the revision in hand to the newest: a revision that was
-// published with `follow` takes everybody along, one with `pin` stops here (design §5, "Revisions").
+// published with `follow` takes everybody along, one with `migrate` besides as its map says, one with `pin` stops
+// here (design §5, "Revisions").
 func (a *Activities) Load(ctx context.Context, request plan.LoadRequest) (plan.Loaded, error) {
 	loaded := plan.Loaded{Version: workflows.Version}
 	newer, err := a.Store.RevisionsAfter(ctx, request.Workflow, request.Revision)
 	if err != nil {
 		return loaded, err
 	}
-	var to *plan.Plan
-	for _, revision := range newer {
-		if revision.InFlight == plan.InFlightPin {
-			break
-		}
-		to = revision.Plan
-	}
-	switch {
+	switch to := plan.Follow(newer); {
 	case to != nil:
 		loaded.Plan = to.Graph()
 	case !request.Known:

@@ -37,7 +37,7 @@ type Plan struct {
 	Hash     string            `json:"hash"` // of everything but Revision and Moved, so equal definitions have equal plans
 	Start    Edge              `json:"start,omitzero"`
 	Nodes    map[string]Node   `json:"nodes,omitempty"`
-	Moved    map[string]string `json:"moved,omitempty"` // cumulative: deleted node → where its people go; "" = completed
+	Moved    map[string]string `json:"moved,omitempty"` // cumulative: deleted node → where its people go; "" = completed. In what load answers also nodes that a map empties
 	Rules    *Rules            `json:"rules,omitempty"`
 }
 
@@ -99,22 +99,3 @@ type Rules struct {
 	TimeZone    string          `json:"time_zone,omitempty"` // IANA name or a token; "" = the account's
 	Settings    json.RawMessage `json:"settings,omitempty"`  // windows, pause dates, rate
 }
-
-// Revision is one published, numbered, immutable definition.
-type Revision struct {
-	Number    int       `json:"revision"`
-	Workflow  string    `json:"workflow"`
-	Plan      *Plan     `json:"plan"`
-	Source    string    `json:"source"`    // the definition as its author wrote it
-	InFlight  string    `json:"in_flight"` // follow, pin or migrate: what people inside do
-	Published time.Time `json:"published"`
-	By        string    `json:"by,omitempty"`
-	On        bool      `json:"on"`
-}
-
-// Policies for people who are inside when a revision is published.
-const (
-	InFlightFollow  = "follow"  // go on in the new revision
-	InFlightPin     = "pin"     // finish in the old one
-	InFlightMigrate = "migrate" // go on where the publisher's map says
-)

@@ -1,5 +1,5 @@
 // Package publish turns a checked workspace into what the store publishes at once: plans, files, settings,
-// properties, people.
+// properties, people; and foresees what that does to people inside.
 package publish
 
 import (
@@ -20,12 +20,13 @@ import (
 type Options struct {
 	At       time.Time
 	By       string
-	InFlight string // what people inside do; "" = follow
+	InFlight string   // what people inside do; "" = follow
+	Map      []string // with migrate: FROM=TO or WORKFLOW/FROM=TO, where the people of an action go; TO is an action or `end`
 	// Latest returns the newest published plan of a workflow, nil when there is none.
 	Latest func(workflow string) (*plan.Plan, error)
 }
 
-// Workspace compiles a workspace that was read without errors. Diagnostics are those of compiling.
+// Workspace compiles a workspace that was read without errors. Diagnostics are those of compiling and of the map.
 func Workspace(workspace *definition.Workspace, options Options) (store.Publication, schema.Diagnostics, error) {
 	account, err := json.Marshal(workspace.Account)
 	if err != nil {
@@ -36,15 +37,8 @@ func Workspace(workspace *definition.Workspace, options Options) (store.Publicat
 		Users: workspace.Users, Teams: workspace.Teams, Lists: static(workspace.Lists),
 	}
 	var problems schema.Diagnostics
-	for _, file := range workspace.Definitions {
-		revision, found, err := compile(file, workspace, options)
-		if err != nil {
-			return store.Publication{}, nil, err
-		}
-		problems = append(problems, found...)
-		publication.Definitions = append(publication.Definitions, revision)
-	}
-	return publication, problems, nil
+	publication.Definitions, problems, err = compile(workspace.Definitions, workspace, options)
+	return publication, problems, err
 }
 
 // Definition compiles a single definition outside a workspace: every property is allowed, the zone is UTC
@@ -52,25 +46,41 @@ func Workspace(workspace *definition.Workspace, options Options) (store.Publicat
 func Definition(file *definition.File, options Options) (store.Publication, schema.Diagnostics, error) {
 	catalog := crm.Builtin()
 	catalog.Open = true
-	revision, problems, err := compile(file, nil, options)
+	revisions, problems, err := compile([]*definition.File{file}, nil, options)
 	return store.Publication{
-		At: options.At, By: options.By, Account: json.RawMessage(`{"time_zone":"UTC"}`), Catalog: catalog,
-		Definitions: []plan.Revision{revision},
+		At: options.At, By: options.By, Account: json.RawMessage(`{"time_zone":"UTC"}`), Catalog: catalog, Definitions: revisions,
 	}, problems, err
 }
 
-func compile(file *definition.File, workspace *definition.Workspace, options Options) (plan.Revision, schema.Diagnostics, error) {
-	compiled, problems := definition.Compile(file, workspace)
-	if options.Latest != nil {
-		latest, err := options.Latest(compiled.Workflow)
-		if err != nil {
-			return plan.Revision{}, nil, err
+// compile makes a revision of each definition, with where people go who stand in what it no longer has.
+func compile(files []*definition.File, workspace *definition.Workspace, options Options) (revisions []plan.Revision, problems schema.Diagnostics, err error) {
+	var revised []revising
+	latest := map[string]*plan.Plan{}
+	for _, file := range files {
+		compiled, found := definition.Compile(file, workspace)
+		problems = append(problems, found...)
+		revision := plan.Revision{Workflow: compiled.Workflow, Plan: compiled, Source: string(file.Source()), InFlight: options.InFlight, On: true}
+		revisions = append(revisions, revision)
+		if options.Latest == nil {
+			continue
 		}
-		if latest != nil {
-			compiled.Moved = definition.Moved(latest, compiled)
+		before, err := options.Latest(compiled.Workflow)
+		if err != nil {
+			return nil, nil, err
+		}
+		latest[compiled.Workflow] = before
+		if before != nil && before.Hash != compiled.Hash {
+			revised = append(revised, revising{compiled.Workflow, before, compiled})
 		}
 	}
-	return plan.Revision{Workflow: compiled.Workflow, Plan: compiled, Source: string(file.Source()), InFlight: options.InFlight, On: true}, problems, nil
+	migrate, wrong := readMap(options.Map, revised)
+	problems = append(problems, wrong...)
+	for i := range revisions {
+		one := &revisions[i]
+		one.Migrate = migrate[one.Workflow]
+		one.Plan.Moved = definition.Moved(latest[one.Workflow], one.Plan, one.Migrate)
+	}
+	return revisions, problems, nil
 }
 
 // static are the names of the lists whose members are kept in the store.

@@ -562,6 +562,19 @@ var workspace = map[string]func(t *testing.T, s *store.Store){
 			require.Equal(t, plan.InFlightPin, latest.InFlight)
 		}
 	},
+	"a revision keeps the map of its publisher": func(t *testing.T, s *store.Store) {
+		publish(t, s, "welcome", "h1")
+		migrate := map[string]string{"a": "b", "c": ""}
+		_, err := s.Publish(t.Context(), store.Publication{At: noon, Definitions: []plan.Revision{
+			{Plan: compiled("welcome", "h2"), InFlight: plan.InFlightMigrate, Migrate: migrate},
+		}})
+		require.NoError(t, err)
+		revisions, err := s.Revisions(t.Context(), "welcome")
+		require.NoError(t, err)
+		require.Nil(t, revisions[0].Migrate)
+		require.Equal(t, plan.InFlightMigrate, revisions[1].InFlight)
+		require.Equal(t, migrate, revisions[1].Migrate)
+	},
 	"a plan is found by its hash": func(t *testing.T, s *store.Store) {
 		ctx := t.Context()
 		publish(t, s, "welcome", "h1")

@@ -48,9 +48,15 @@ func (tx *Tx) addRevision(ctx context.Context, revision plan.Revision) (_ plan.R
 	if err != nil {
 		return plan.Revision{}, false, err
 	}
-	_, err = tx.exec(ctx, `INSERT INTO revisions (workflow, number, hash, plan, source, in_flight, published, published_by, switched_on)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, revision.Workflow, revision.Number, compiled.Hash, text,
-		legible(revision.Source), revision.InFlight, instant{revision.Published}, legible(revision.By), revision.On)
+	migrate := ""
+	if len(revision.Migrate) > 0 {
+		if migrate, err = encode(revision.Migrate); err != nil {
+			return plan.Revision{}, false, err
+		}
+	}
+	_, err = tx.exec(ctx, `INSERT INTO revisions (workflow, number, hash, plan, source, in_flight, migrate, published, published_by, switched_on)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, revision.Workflow, revision.Number, compiled.Hash, text,
+		legible(revision.Source), revision.InFlight, migrate, instant{revision.Published}, legible(revision.By), revision.On)
 	return revision, true, err
 }
 
@@ -104,14 +110,14 @@ func (r reader) plan(ctx context.Context, key, text string, args ...any) (*plan.
 	return found, nil
 }
 
-const revisionColumns = `workflow, number, hash, source, in_flight, published, published_by, switched_on`
+const revisionColumns = `workflow, number, hash, source, in_flight, migrate, published, published_by, switched_on`
 
 // scanRevision reads a revision whose plan has nothing but its hash yet.
 func scanRevision(row scanner) (revision plan.Revision, err error) {
 	var published instant
 	revision.Plan = &plan.Plan{}
 	err = row.Scan(&revision.Workflow, &revision.Number, &revision.Plan.Hash, &revision.Source, &revision.InFlight,
-		&published, &revision.By, &revision.On)
+		document[map[string]string]{&revision.Migrate}, &published, &revision.By, &revision.On)
 	revision.Published = published.Time
 	return revision, err
 }
