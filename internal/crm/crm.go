@@ -96,23 +96,12 @@ type Membership struct {
 	Active, Ever, Completed, GoalMet bool
 }
 
-// Records is the record store as kinds, filters and tokens see it. Inside a kind that edits our own
-// store all calls share one transaction.
-type Records interface {
+// Reader reads the record store.
+type Reader interface {
 	// Get returns a record. Errors: ErrNotFound, ErrDeleted.
 	Get(ctx context.Context, ref Ref) (Record, error)
 	// Associated returns the associations of ref to records of an object type, the primary one first, then oldest first.
 	Associated(ctx context.Context, ref Ref, object string) ([]Association, error)
-	// Update changes properties; an empty value clears. at is the business time, source goes into the
-	// history of each property. Writing an equal value leaves no history. Errors: ErrNotFound, ErrDeleted, ErrInvalid.
-	Update(ctx context.Context, ref Ref, values map[string]string, at time.Time, source string) error
-	// Create adds a record; without an id it takes the object's next number. Errors: ErrInvalid.
-	Create(ctx context.Context, ref Ref, values map[string]string, at time.Time, source string) (Record, error)
-	// Associate links two records in both directions and adds label to the link when it is not empty; primary makes
-	// `to` the primary record of its type for `from`. Errors: ErrNotFound, ErrDeleted, ErrInvalid.
-	Associate(ctx context.Context, from, to Ref, label string, primary bool, at time.Time) error
-	// Increment adds by to a number property atomically; a missing value counts as 0. It returns the new value.
-	Increment(ctx context.Context, ref Ref, property string, by Number, at time.Time, source string) (Number, error)
 	// History returns the versions of a property, newest first.
 	History(ctx context.Context, ref Ref, property string) ([]PropertyVersion, error)
 	// Events returns the events of a record of one type with since ≤ At ≤ until, oldest first. Changes of properties
@@ -130,4 +119,20 @@ type Records interface {
 	Team(ctx context.Context, id string) ([]User, error)
 	// Catalog returns the object types and properties that are declared.
 	Catalog(ctx context.Context) (*Catalog, error)
+}
+
+// Records is the record store as kinds, filters and tokens see it. Inside a kind that edits our own
+// store all calls share one transaction.
+type Records interface {
+	Reader
+	// Update changes properties; an empty value clears. at is the business time, source goes into the
+	// history of each property. Writing an equal value leaves no history. Errors: ErrNotFound, ErrDeleted, ErrInvalid.
+	Update(ctx context.Context, ref Ref, values map[string]string, at time.Time, source string) error
+	// Create adds a record; without an id it takes the object's next number. Errors: ErrInvalid.
+	Create(ctx context.Context, ref Ref, values map[string]string, at time.Time, source string) (Record, error)
+	// Associate links two records in both directions and adds label to the link when it is not empty; primary makes
+	// `to` the primary record of its type for `from`. Errors: ErrNotFound, ErrDeleted, ErrInvalid.
+	Associate(ctx context.Context, from, to Ref, label string, primary bool, at time.Time) error
+	// Increment adds by to a number property atomically; a missing value counts as 0. It returns the new value.
+	Increment(ctx context.Context, ref Ref, property string, by Number, at time.Time, source string) (Number, error)
 }

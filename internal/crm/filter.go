@@ -45,8 +45,9 @@ func truthOf(yes bool) Truth {
 
 // FilterEnv is what a filter is evaluated on.
 type FilterEnv struct {
-	Records Records
+	Records Reader
 	Ref     Ref            // the record in question
+	Record  *Record        // when set, that record as it was read already
 	Event   *Event         // when set, property tests read this event's properties instead of the record's
 	Now     time.Time      // of `within` and its like
 	Zone    *time.Location // in which days begin; nil = UTC
@@ -98,6 +99,7 @@ type Finding struct {
 // test is a condition: a leaf or a group.
 type test interface {
 	match(ctx context.Context, e *evaluation) (Truth, error)
+	forecast(ctx context.Context, e *evaluation) (forecast, error)
 }
 
 type (
@@ -355,7 +357,7 @@ func (u PropertyUse) Check(property Property, d *schema.Diagnostics) {
 func fits(text string, property Property) error {
 	switch property.Type {
 	case TypeDate, TypeDatetime:
-		if _, known := (comparison{zone: time.UTC}).moment(text); !known {
+		if _, known := (comparison{zone: time.UTC}).operandMoment(text); !known {
 			return invalidf("%q is not a date or time", clip(text))
 		}
 	case TypeNumber, TypeBool:
@@ -680,7 +682,7 @@ func (r *filterReader) oneOrMore(name string, node *schema.Node) []constant {
 func (r *filterReader) ordered(name string, operands []constant) {
 	for _, operand := range operands {
 		_, isNumber := asNumber(operand.text)
-		_, isMoment := (comparison{zone: time.UTC}).moment(operand.text)
+		_, isMoment := (comparison{zone: time.UTC}).operandMoment(operand.text)
 		momentOnly := name == "before" || name == "after"
 		switch {
 		case momentOnly && (!isMoment || operand.kind == schema.Number):

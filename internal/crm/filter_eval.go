@@ -17,7 +17,7 @@ func newEvaluation(env FilterEnv) *evaluation {
 	if env.Zone == nil {
 		env.Zone = time.UTC
 	}
-	return &evaluation{FilterEnv: env}
+	return &evaluation{FilterEnv: env, record: env.Record}
 }
 
 // value returns a property's canonical text, "" when it is empty, with the type it is known to have;
@@ -114,22 +114,52 @@ func (t associatedTest) match(ctx context.Context, e *evaluation) (Truth, error)
 	}
 	most := No
 	for _, association := range found {
-		env := e.FilterEnv
-		env.Ref, env.Event = association.Ref, nil
-		truth := Yes
-		if t.where != nil {
-			truth, err = t.where.match(ctx, newEvaluation(env))
-		} else {
-			_, err = e.Records.Get(ctx, association.Ref)
-		}
-		if gone(err) {
-			continue
-		}
+		truth, err := associatedRecord{association.Ref, t.where}.match(ctx, e)
 		if most = max(most, truth); err != nil || most == Yes {
 			return most, err
 		}
 	}
 	return most, nil
+}
+
+// associatedRecord is a filter on another record; one that is gone does not pass.
+type associatedRecord struct {
+	ref   Ref
+	where test // nil = every record
+}
+
+// of is the evaluation of the other record.
+func (a associatedRecord) of(e *evaluation) *evaluation {
+	env := e.FilterEnv
+	env.Ref, env.Record, env.Event = a.ref, nil, nil
+	return newEvaluation(env)
+}
+
+func (a associatedRecord) match(ctx context.Context, e *evaluation) (Truth, error) {
+	if a.where == nil {
+		_, err := e.Records.Get(ctx, a.ref)
+		if gone(err) {
+			return No, nil
+		}
+		return Yes, err
+	}
+	truth, err := a.where.match(ctx, a.of(e))
+	if gone(err) {
+		return No, nil
+	}
+	return truth, err
+}
+
+func (a associatedRecord) forecast(ctx context.Context, e *evaluation) (forecast, error) {
+	if a.where == nil {
+		truth, err := a.match(ctx, e)
+		return forecast{truth: truth}, err
+	}
+	found, err := a.where.forecast(ctx, a.of(e))
+	if gone(err) {
+		return forecast{truth: No}, nil
+	}
+	return found, err
 }
 
 // match counts the events of the past, or of `within`, that pass the inner filter.
@@ -211,7 +241,7 @@ func (t propertyTest) compare(e *evaluation, text string, property Property, ope
 	if kind == "" {
 		kind = suggested(t.operator, operands)
 	}
-	return comparison{text: text, kind: kind, operands: operands, duration: t.duration, now: e.Now, zone: e.Zone}
+	return comparison{text: text, kind: kind, operands: operands, stored: !t.other.IsZero(), duration: t.duration, now: e.Now, zone: e.Zone}
 }
 
 // suggested is the type of an undeclared property.

@@ -103,6 +103,7 @@ type comparison struct {
 	text     string
 	kind     PropertyType // how both sides are read
 	operands []constant
+	stored   bool // the operand is a value of the record as well
 	duration Duration
 	now      time.Time
 	zone     *time.Location
@@ -189,8 +190,8 @@ func (c comparison) order(operand string) (order int, known bool) {
 			return 0, false
 		}
 	}
-	value, valueKnown := c.moment(c.text)
-	other, otherKnown := c.moment(operand)
+	value, valueKnown := readMoment(c.text, c.zone)
+	other, otherKnown := c.operandMoment(operand)
 	if !valueKnown || !otherKnown {
 		return 0, false
 	}
@@ -207,14 +208,23 @@ type moment struct {
 	at    time.Time
 }
 
-// moment reads a day, an instant, `now` or `today`.
-func (c comparison) moment(text string) (moment, bool) {
-	switch text = strings.TrimSpace(text); text {
-	case "now":
-		return moment{day: DateOf(c.now, c.zone), at: c.now}, true
-	case "today":
-		return moment{isDay: true, day: DateOf(c.now, c.zone)}, true
+// operandMoment reads a day or an instant; a filter may also write out `now` or `today`.
+func (c comparison) operandMoment(text string) (moment, bool) {
+	if c.stored || !isPresent(text) {
+		return readMoment(text, c.zone)
 	}
+	return moment{isDay: strings.TrimSpace(text) == "today", day: DateOf(c.now, c.zone), at: c.now}, true
+}
+
+// isPresent tells whether a constant stands for the present.
+func isPresent(text string) bool {
+	text = strings.TrimSpace(text)
+	return text == "now" || text == "today"
+}
+
+// readMoment reads a day or an instant.
+func readMoment(text string, zone *time.Location) (moment, bool) {
+	text = strings.TrimSpace(text)
 	if day, err := ParseDate(text); err == nil {
 		return moment{isDay: true, day: day}, true
 	}
@@ -222,13 +232,13 @@ func (c comparison) moment(text string) (moment, bool) {
 	if err != nil {
 		return moment{}, false
 	}
-	return moment{day: DateOf(at, c.zone), at: at}, true
+	return moment{day: DateOf(at, zone), at: at}, true
 }
 
 // withinLast holds from the start of the day that lies the duration back until now, so it is anchored
 // to calendar days on the far side; durations with hours are exact (semantics §1.6).
 func (c comparison) withinLast() Truth {
-	value, known := c.moment(c.text)
+	value, known := readMoment(c.text, c.zone)
 	start := startOfLast(c.now, c.duration, c.zone)
 	if value.isDay {
 		return truthOf(value.day.Compare(DateOf(start, c.zone)) >= 0 && value.day.Compare(DateOf(c.now, c.zone)) <= 0).when(known)
@@ -237,7 +247,7 @@ func (c comparison) withinLast() Truth {
 }
 
 func (c comparison) moreThanAgo() Truth {
-	value, known := c.moment(c.text)
+	value, known := readMoment(c.text, c.zone)
 	start := startOfLast(c.now, c.duration, c.zone)
 	if value.isDay {
 		return truthOf(value.day.Compare(DateOf(start, c.zone)) < 0).when(known)
@@ -247,7 +257,7 @@ func (c comparison) moreThanAgo() Truth {
 
 // withinNext holds from now until the end of the day that lies the duration ahead.
 func (c comparison) withinNext() Truth {
-	value, known := c.moment(c.text)
+	value, known := readMoment(c.text, c.zone)
 	end := endOfNext(c.now, c.duration, c.zone)
 	if value.isDay {
 		return truthOf(value.day.Compare(DateOf(c.now, c.zone)) >= 0 && value.day.Compare(DateOf(end, c.zone)) <= 0).when(known)
@@ -256,7 +266,7 @@ func (c comparison) withinNext() Truth {
 }
 
 func (c comparison) moreThanAhead() Truth {
-	value, known := c.moment(c.text)
+	value, known := readMoment(c.text, c.zone)
 	end := endOfNext(c.now, c.duration, c.zone)
 	if value.isDay {
 		return truthOf(value.day.Compare(DateOf(end, c.zone)) > 0).when(known)

@@ -84,7 +84,7 @@ func (t Target) Resolve(ctx context.Context, records Records, catalog *Catalog, 
 }
 
 // associated returns the associations of a record to an object type that carry a label, "" = any.
-func associated(ctx context.Context, records Records, ref Ref, object, label string) ([]Association, error) {
+func associated(ctx context.Context, records Reader, ref Ref, object, label string) ([]Association, error) {
 	found, err := records.Associated(ctx, ref, object)
 	if label == "" || err != nil {
 		return found, err

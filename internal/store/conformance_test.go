@@ -25,7 +25,7 @@ import (
 // that is closed when the test ends.
 func run(t *testing.T, open func(t *testing.T) *store.Store) {
 	for _, group := range []map[string]func(t *testing.T, s *store.Store){
-		transactions, records, associations, lists, users, events, waiting, workspace, ledger, journal, enrollments, outbox, badInput, concurrency,
+		transactions, records, associations, lists, users, events, waiting, workspace, ledger, journal, enrollments, outbox, badInput, concurrency, filters,
 	} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {

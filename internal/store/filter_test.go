@@ -1,0 +1,52 @@
+package store_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/store"
+)
+
+// filter reads a filter that is right, as published plans keep it.
+func filter(t testing.TB, source string) crm.Filter {
+	t.Helper()
+	var filter crm.Filter
+	require.NoError(t, json.Unmarshal([]byte(source), &filter), source)
+	return filter
+}
+
+var filters = map[string]func(t *testing.T, s *store.Store){
+	"matching records are listed in pages and counted": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		for i := range 12 {
+			_, err := s.Create(ctx, crm.Ref{Object: "contact", ID: fmt.Sprint(i + 1)}, map[string]string{"score": fmt.Sprint(i % 3)}, noon, "")
+			require.NoError(t, err)
+		}
+		add(t, s, acme)
+		require.NoError(t, s.Delete(ctx, crm.Ref{Object: "contact", ID: "9"}, noon))
+		query := store.Query{Object: "contact", Filter: filter(t, `{"property": "score", "gte": 2}`), Now: noon, Zone: time.UTC}
+		refs, err := s.Matching(ctx, query, "", 2)
+		require.NoError(t, err)
+		require.Equal(t, []crm.Ref{{Object: "contact", ID: "3"}, {Object: "contact", ID: "6"}}, refs)
+		refs, err = s.Matching(ctx, query, "6", 0)
+		require.NoError(t, err)
+		require.Equal(t, []crm.Ref{{Object: "contact", ID: "12"}}, refs, "9 is deleted")
+		count, err := s.CountMatching(ctx, query)
+		require.NoError(t, err)
+		require.Equal(t, 3, count)
+		count, err = s.CountMatching(ctx, store.Query{Object: "company"})
+		require.NoError(t, err)
+		require.Equal(t, 1, count, "no filter matches everything")
+		require.NoError(t, s.Tx(ctx, func(tx *store.Tx) error {
+			require.NoError(t, tx.Update(ctx, crm.Ref{Object: "contact", ID: "1"}, map[string]string{"score": "2"}, noon, ""))
+			count, err := tx.CountMatching(ctx, query)
+			require.Equal(t, 4, count, "a transaction sees what it wrote")
+			return err
+		}))
+	},
+}
