@@ -27,6 +27,13 @@ func Kinds() []action.Kind {
 		adjustNumberProperty,
 		createTask,
 		createNote,
+		createAssociation,
+		applyAssociationLabel,
+		updateAssociationLabel,
+		removeAssociationLabel,
+
+		addToStaticList,
+		removeFromStaticList,
 
 		sendWebhook,
 	}

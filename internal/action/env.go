@@ -174,11 +174,16 @@ func (e *Env) rendered(warnings []crm.Warning, err error) error {
 
 // Match evaluates a filter on the enrolled record. Unknown is not a match.
 func (e *Env) Match(ctx context.Context, filter crm.Filter) (bool, error) {
+	return e.MatchRecord(ctx, filter, e.record)
+}
+
+// MatchRecord evaluates a filter on any record. Unknown is not a match.
+func (e *Env) MatchRecord(ctx context.Context, filter crm.Filter, record crm.Ref) (bool, error) {
 	zone, err := e.Zone(ctx)
 	if err != nil {
 		return false, err
 	}
-	truth, err := filter.Match(ctx, crm.FilterEnv{Records: e.Records, Ref: e.record, Now: e.now, Zone: zone, Catalog: e.Catalog})
+	truth, err := filter.Match(ctx, crm.FilterEnv{Records: e.Records, Ref: record, Now: e.now, Zone: zone, Catalog: e.Catalog})
 	return truth == crm.Yes, err
 }
 

@@ -104,6 +104,9 @@ type Reader interface {
 	Associated(ctx context.Context, ref Ref, object string) ([]Association, error)
 	// History returns the versions of a property, newest first.
 	History(ctx context.Context, ref Ref, property string) ([]PropertyVersion, error)
+	// Having returns up to limit records (0 = all) of an object type whose property is value, as the operator `is` sees
+	// it, in the order of their ids. No record has an empty value.
+	Having(ctx context.Context, object, property, value string, limit int) ([]Ref, error)
 	// Events returns the events of a record of one type with since ≤ At ≤ until, oldest first. Changes of properties
 	// are events too: property_changed, or property_changed:NAME of one, with name and value.
 	Events(ctx context.Context, ref Ref, eventType string, since, until time.Time) ([]Event, error)
@@ -133,6 +136,12 @@ type Records interface {
 	// Associate links two records in both directions and adds label to the link when it is not empty; primary makes
 	// `to` the primary record of its type for `from`. Errors: ErrNotFound, ErrDeleted, ErrInvalid.
 	Associate(ctx context.Context, from, to Ref, label string, primary bool, at time.Time) error
+	// Dissociate takes label off the link between two records, in both directions; an empty label removes the link.
+	Dissociate(ctx context.Context, from, to Ref, label string) error
+	// AddToList puts a record on a static list and tells whether it was not there yet. Errors: ErrNotFound, ErrDeleted.
+	AddToList(ctx context.Context, list string, ref Ref, at time.Time) (added bool, err error)
+	// RemoveFromList takes a record off a static list and tells whether it was on it.
+	RemoveFromList(ctx context.Context, list string, ref Ref) (removed bool, err error)
 	// Increment adds by to a number property atomically; a missing value counts as 0. It returns the new value.
 	Increment(ctx context.Context, ref Ref, property string, by Number, at time.Time, source string) (Number, error)
 }

@@ -27,7 +27,8 @@ func (r reader) Associated(ctx context.Context, ref crm.Ref, object string) (ass
 
 // Associate links two records in both directions and adds label to the link when it is not empty. primary
 // makes `to` the primary record of its type for `from`, in the place of any other (semantics §1.3); false
-// leaves that as it is. Errors: crm.ErrNotFound, crm.ErrDeleted, crm.ErrInvalid for a record with itself.
+// leaves that as it is. Errors: crm.ErrNotFound, crm.ErrDeleted, crm.ErrInvalid for a record with itself and for too
+// many labels.
 func (tx *Tx) Associate(ctx context.Context, from, to crm.Ref, label string, primary bool, at time.Time) (err error) {
 	defer wrap(&err, "associating %s with %s", from, to)
 	if err := checkNames(label); err != nil {
@@ -56,6 +57,9 @@ func (tx *Tx) Associate(ctx context.Context, from, to crm.Ref, label string, pri
 	return nil
 }
 
+// maxLabels is how many labels an association has at the most (semantics §1.3).
+const maxLabels = 50
+
 // way is one direction of an association.
 type way struct{ from, to crm.Ref }
 
@@ -75,6 +79,9 @@ func (tx *Tx) link(ctx context.Context, w way, label string, primary bool, at ti
 	}
 	if label != "" && !slices.Contains(labels, label) {
 		labels = append(labels, label)
+	}
+	if len(labels) > maxLabels {
+		return fmt.Errorf("%w: an association has at most %d labels", crm.ErrInvalid, maxLabels)
 	}
 	text, err := encode(labels)
 	if err != nil {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/millrace/millrace/internal/crm"
@@ -27,6 +28,23 @@ func (r reader) Matching(ctx context.Context, query Query, after string, limit i
 		return len(refs) < atMost(limit)
 	})
 	return refs, err
+}
+
+// Having returns up to limit records (0 = all) of an object type whose property is value, as the operator `is` sees it,
+// in the order of List. No record has an empty value.
+func (r reader) Having(ctx context.Context, object, property, value string, limit int) ([]crm.Ref, error) {
+	if value == "" {
+		return nil, nil
+	}
+	text, err := json.Marshal(map[string]string{"property": property, "is": value})
+	if err != nil {
+		return nil, err
+	}
+	filter, err := crm.ReadFilter(text)
+	if err != nil {
+		return nil, err
+	}
+	return r.Matching(ctx, Query{Object: object, Filter: *filter}, "", limit)
 }
 
 // CountMatching returns how many records of an object type a filter matches.
