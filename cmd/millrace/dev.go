@@ -294,10 +294,10 @@ func (w *watcher) look() map[string]stamp {
 // push publishes the workspace and tells what came of it. Mistakes are the author's: they end nothing.
 func (w *watcher) push(ctx context.Context) {
 	w.seen = w.look()
-	var result pushed
+	var p *publisher
 	checked, err := w.readWorkspace(w.path)
 	if err == nil {
-		result, err = w.publish(ctx, w.client.Store, checked, w.path, pushing{})
+		p, err = w.publish(ctx, w.client.Store, checked, w.path, pushing{})
 	}
 	if err != nil {
 		if ctx.Err() == nil {
@@ -305,7 +305,9 @@ func (w *watcher) push(ctx context.Context) {
 		}
 		return
 	}
-	w.tellInside(ctx, &result, func() (*enroll.Client, func(), error) { return w.client, func() {}, nil })
+	p.notes()
+	result := &p.result
+	w.tellInside(ctx, result, func() (*enroll.Client, func(), error) { return w.client, func() {}, nil })
 	result.Diagnostics.Print(w.Stderr, checked.Sources, w.color(w.Stderr))
 	result.print(w.Stderr)
 	if result.Diagnostics.HasErrors() {

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/millrace/millrace/internal/definition"
+	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/internal/publish"
 	"github.com/millrace/millrace/internal/store"
 	"github.com/spf13/cobra"
 )
@@ -30,6 +32,7 @@ type changedWorkflow struct {
 	Inside   int             `json:"inside"`
 	Actions  []changedAction `json:"actions"`
 	Beside   []string        `json:"beside"` // what else differs: name, goal, settings, …
+	People   []publish.Place `json:"people"` // what becomes of those inside when they follow
 }
 
 // changedAction is what becomes of an action, with the people who stand at it.
@@ -52,9 +55,11 @@ func newDiff(a *app) *cobra.Command {
 		Use:   "diff [WORKSPACE]",
 		Short: "Show what a push would change, and for whom",
 		Long: `Show what a push would change: for each workflow the actions that are added,
-removed, edited or moved, how many people stand there, and where those in
-removed actions would go on. Without WORKSPACE it is the one around the working
-directory.`,
+removed, edited or moved, and where those in removed actions would go on; then
+for each action with people how many go on, move, wake earlier, wait longer or
+leave when they follow the new revision, and which messages they may get twice
+or never. ` + "`millrace push --dry-run`" + ` shows that for other policies. Without
+WORKSPACE it is the one around the working directory.`,
 		Example: "  millrace diff examples/trial-nurture",
 		Args:    arguments(0, 1),
 		RunE: func(command *cobra.Command, args []string) error {
@@ -84,8 +89,27 @@ func (a *app) diff(ctx context.Context, folder string) error {
 		if err != nil {
 			return err
 		}
+		if err := a.foreseen(ctx, books, checked.Workspace, found.Workflows); err != nil {
+			return err
+		}
 		return a.show(found, found.print)
 	})
+}
+
+// foreseen adds to changed workflows what becomes of people when they follow.
+func (a *app) foreseen(ctx context.Context, books *store.Store, workspace *definition.Workspace, workflows []changedWorkflow) error {
+	publication, _, err := publish.Workspace(workspace, publish.Options{At: a.Now(), Latest: func(workflow string) (*plan.Plan, error) {
+		latest, _, err := books.LatestRevision(ctx, workflow)
+		return latest.Plan, err
+	}})
+	if err != nil {
+		return err
+	}
+	forecasts, err := a.foresee(ctx, books, publication)
+	for i := range workflows {
+		workflows[i].People = placesOf(forecasts, workflows[i].Workflow)
+	}
+	return err
 }
 
 // compared tells how a sound workspace differs from what is published.
@@ -114,7 +138,7 @@ func compared(ctx context.Context, books *store.Store, workspace *definition.Wor
 		}
 		found.Workflows = append(found.Workflows, changedWorkflow{
 			Workflow: workflow, Change: changeAbsent, Revision: absent[workflow].Revision, Inside: total(places, anywhere),
-			Actions: []changedAction{}, Beside: []string{},
+			Actions: []changedAction{}, Beside: []string{}, People: []publish.Place{},
 		})
 	}
 	found.Files, err = comparedFiles(ctx, books, workspace)
@@ -122,7 +146,7 @@ func compared(ctx context.Context, books *store.Store, workspace *definition.Wor
 }
 
 func comparedWorkflow(ctx context.Context, books *store.Store, file *definition.File, workspace *definition.Workspace) (changedWorkflow, error) {
-	one := changedWorkflow{Workflow: file.Workflow.Text, Change: changeNew, Revision: 1, Actions: []changedAction{}, Beside: []string{}}
+	one := changedWorkflow{Workflow: file.Workflow.Text, Change: changeNew, Revision: 1, Actions: []changedAction{}, Beside: []string{}, People: []publish.Place{}}
 	compiled, _ := definition.Compile(file, workspace) // what is wrong with it is told by the push
 	latest, found, err := books.LatestRevision(ctx, one.Workflow)
 	if err != nil || !found {
@@ -203,6 +227,7 @@ func (d differences) print(w io.Writer) {
 		if len(one.Beside) > 0 {
 			fmt.Fprintf(w, "  also %s\n", strings.Join(one.Beside, ", "))
 		}
+		printPlaces(w, one.People)
 	}
 	for _, file := range d.Files {
 		fmt.Fprintf(w, "%s: %s\n", file.Path, file.How)

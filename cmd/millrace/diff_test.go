@@ -44,7 +44,7 @@ func TestDiffSaysWhatAPushWouldDoToWhom(t *testing.T) {
 	require.Regexp(t, `(?m)^  removed +opened +delay_until_event +1 inside go on at nudge$`, shown)
 	require.Contains(t, shown, "emails/nudge.md: edited\n")
 
-	term.run("push").succeeds()
+	term.run("push", "--yes").succeeds()
 	revision, _, err := term.store().LatestRevision(t.Context(), "trial-nurture")
 	require.NoError(t, err)
 	require.Equal(t, removed.To, revision.Plan.Moved["opened"], "a push does what was shown")

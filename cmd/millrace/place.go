@@ -117,6 +117,17 @@ func (a *app) databaseURL() (string, error) {
 	return "sqlite://" + filepath.Join(folder, stateFolder, databaseFile), nil
 }
 
+// developing tells whether the database is that of a running `millrace dev`, which pushes what is saved anyway.
+func (a *app) developing() bool {
+	folder, found := a.nearest()
+	if !found {
+		return false
+	}
+	state, runs := dev(folder)
+	url, err := a.databaseURL()
+	return runs && err == nil && url == state.Database
+}
+
 // withStore runs a command on the database that is there already.
 func (a *app) withStore(ctx context.Context, do func(books *store.Store) error) (err error) {
 	url, err := a.databaseURL()

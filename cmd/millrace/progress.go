@@ -57,9 +57,14 @@ func (p *progress) end() {
 	}
 }
 
+// watched tells whether a person can answer on standard input.
+func (a *app) watched() bool { return a.person(a.Stdin) }
+
 // terminal tells whether a person watches w.
-func (a *app) terminal(w io.Writer) bool {
-	file, isFile := w.(*os.File)
+func (a *app) terminal(w io.Writer) bool { return a.person(w) }
+
+func (a *app) person(stream any) bool {
+	file, isFile := stream.(*os.File)
 	if !isFile || a.Environment.get("TERM") == "dumb" {
 		return false
 	}

@@ -24,6 +24,10 @@ type pushed struct {
 	Diagnostics schema.Diagnostics `json:"diagnostics"` // with errors, nothing was published
 	Workflows   []pushedWorkflow   `json:"workflows"`
 	DryRun      bool               `json:"dry_run"`
+	Confirm     string             `json:"confirm"` // of a dry run that affects people: what --confirm takes
+
+	publication store.Publication
+	forecasts   []publish.Forecast // of a dry run
 }
 
 // pushedWorkflow is what came of one definition.
@@ -35,6 +39,8 @@ type pushedWorkflow struct {
 	InFlight string `json:"in_flight"` // of a revised one: what people inside do, follow, pin or migrate
 	Inside   int    `json:"inside"`    // open enrollments
 	Told     int    `json:"told"`      // of these, how many were told of the revision
+
+	People []publish.Place `json:"people"` // of a dry run: what becomes of those inside
 }
 
 // Values of pushedWorkflow.Change.
@@ -50,6 +56,10 @@ type pushing struct {
 	off      bool     // workflows that are published for the first time stay off
 	inFlight string   // what people inside do; "" = follow
 	mapped   []string // with migrate: where those who stand in an action go, FROM=TO
+	confirm  string   // token of the dry run whose forecast holds
+	yes      bool     // whatever it does to people
+
+	seen []publish.Forecast // what somebody agreed to; nil = nobody was asked
 }
 
 func newPush(a *app) *cobra.Command {
@@ -64,7 +74,13 @@ Without WORKSPACE the one around the working directory is pushed.
 People inside follow the new revision. With --in-flight pin they finish by the
 revision that they are in. With --in-flight migrate they follow, but those who
 stand in an action that --map names go on at the one that it names; "end" is
-the end. It may name the workflow too: --map trial-nurture/week=offer.`,
+the end. It may name the workflow too: --map trial-nurture/week=offer.
+
+--dry-run tells for each action how many go on, move, wake earlier, wait longer
+or leave, and which messages they may now get twice or never. A push that does
+any of that but let them go on asks on a terminal, and needs elsewhere --yes,
+or --confirm with the token of a dry run; it holds while the same becomes of as
+many people. On the database of a running ` + "`millrace dev`" + ` nobody is asked.`,
 		Example: "  millrace push examples/trial-nurture --in-flight migrate --map week=offer",
 		Args:    arguments(0, 1),
 		RunE: func(command *cobra.Command, args []string) error {
@@ -85,6 +101,8 @@ the end. It may name the workflow too: --map trial-nurture/week=offer.`,
 	command.Flags().BoolVar(&how.dryRun, "dry-run", false, "only tell what would be published")
 	command.Flags().Var(&choice{&how.inFlight, []string{plan.InFlightFollow, plan.InFlightPin, plan.InFlightMigrate}}, "in-flight", "what people inside do (default follow)")
 	command.Flags().StringArrayVar(&how.mapped, "map", nil, "`FROM=TO`, where those who stand in an action go; may be given several times")
+	command.Flags().StringVar(&how.confirm, "confirm", "", "`token` of the dry run that shows what you agree to")
+	command.Flags().BoolVar(&how.yes, "yes", false, "agree to whatever it does to people inside")
 	command.Flags().BoolVar(&how.off, "off", false, "leave workflows off that are published for the first time")
 	return command
 }
@@ -100,12 +118,9 @@ func (a *app) push(ctx context.Context, folder string, how pushing) (err error) 
 		return err
 	}
 	defer closing(books, &err)
-	result, err := a.publish(ctx, books, checked, folder, how)
+	result, refusal, err := a.pushInto(ctx, books, checked, folder, how)
 	if err != nil {
 		return err
-	}
-	if !how.dryRun {
-		a.tellInside(ctx, &result, func() (*enroll.Client, func(), error) { return a.enrollments(ctx, books) })
 	}
 	if a.output == outputText {
 		result.Diagnostics.Print(a.Stderr, checked.Sources, a.color(a.Stderr))
@@ -114,8 +129,62 @@ func (a *app) push(ctx context.Context, folder string, how pushing) (err error) 
 		return err
 	}
 	if result.Diagnostics.HasErrors() {
-		a.note("nothing was published: %s", tally(result.Diagnostics))
+		refusal = tally(result.Diagnostics)
+	}
+	if refusal != "" {
+		a.note("nothing was published: %s", refusal)
 		return exitFailed
+	}
+	return nil
+}
+
+// pushInto publishes a checked workspace when nobody has to be asked what becomes of people, or has agreed. A
+// refusal says why it did not.
+func (a *app) pushInto(ctx context.Context, books *store.Store, checked *definition.Checked, folder string, how pushing) (result pushed, refusal string, err error) {
+	look := how
+	look.dryRun = true
+	p, err := a.publish(ctx, books, checked, folder, look)
+	if err != nil {
+		return pushed{}, "", err
+	}
+	if !p.result.Diagnostics.HasErrors() {
+		if err := p.foresee(ctx, books); err != nil {
+			return pushed{}, "", err
+		}
+	}
+	if how.dryRun || p.result.Diagnostics.HasErrors() {
+		p.notes()
+		return p.result, "", nil
+	}
+	if refusal := a.agree(p.result, how); refusal != "" {
+		return p.result, refusal, nil
+	}
+	if !how.yes && affected(p.result.forecasts) > 0 {
+		how.seen = p.result.forecasts
+	}
+	p, err = a.publish(ctx, books, checked, folder, how)
+	var changed *changedMeanwhile
+	if errors.As(err, &changed) {
+		return p.result, changed.Error() + "; push again", nil
+	}
+	if err != nil {
+		return pushed{}, "", err
+	}
+	p.notes()
+	a.tellInside(ctx, &p.result, func() (*enroll.Client, func(), error) { return a.enrollments(ctx, books) })
+	return p.result, "", nil
+}
+
+// foresee adds to a dry run what becomes of people.
+func (p *publisher) foresee(ctx context.Context, books *store.Store) (err error) {
+	if p.result.forecasts, err = p.app.foresee(ctx, books, p.result.publication); err != nil {
+		return err
+	}
+	for i := range p.result.Workflows {
+		p.result.Workflows[i].People = placesOf(p.result.forecasts, p.result.Workflows[i].Workflow)
+	}
+	if affected(p.result.forecasts) > 0 {
+		p.result.Confirm = publish.Token(p.result.forecasts)
 	}
 	return nil
 }
@@ -140,8 +209,16 @@ func (p pushed) print(w io.Writer) {
 			fmt.Fprintf(w, ", %d inside finish by theirs", one.Inside)
 		case !p.DryRun:
 			fmt.Fprintf(w, ", %d of %d inside told", one.Told, one.Inside)
+		default:
+			fmt.Fprintf(w, ", %d inside", one.Inside)
 		}
 		fmt.Fprintln(w)
+		if one.InFlight != plan.InFlightPin {
+			printPlaces(w, one.People)
+		}
+	}
+	if p.Confirm != "" {
+		fmt.Fprintf(w, "agree to this with: millrace push --confirm %s\n", p.Confirm)
 	}
 }
 
@@ -158,26 +235,31 @@ func (a *app) readWorkspace(folder string) (*definition.Checked, error) {
 }
 
 // publish publishes a workspace when there is no error in it. The diagnostics of the result are all there are.
-func (a *app) publish(ctx context.Context, books *store.Store, checked *definition.Checked, folder string, how pushing) (pushed, error) {
-	var p publisher
+func (a *app) publish(ctx context.Context, books *store.Store, checked *definition.Checked, folder string, how pushing) (*publisher, error) {
+	var p *publisher
 	err := books.Tx(ctx, func(tx *store.Tx) error {
 		known := *checked
 		known.Diagnostics = slices.Clone(checked.Diagnostics)
-		p = publisher{app: a, folder: folder, how: how, Checked: &known, result: pushed{Workflows: []pushedWorkflow{}, DryRun: how.dryRun}}
+		p = &publisher{app: a, folder: folder, how: how, Checked: &known, result: pushed{Workflows: []pushedWorkflow{}, DryRun: how.dryRun}}
 		return p.publish(ctx, tx)
 	})
 	if err != nil && !errors.Is(err, errNothing) {
-		return pushed{}, err
+		return p, err
 	}
 	p.Diagnostics.Sort()
 	if p.Diagnostics.HasErrors() {
 		p.result.Workflows = []pushedWorkflow{}
-	} else {
+	}
+	p.result.Diagnostics = list(p.Diagnostics)
+	return p, nil
+}
+
+// notes tells what the author of a sound workspace should know beside.
+func (p *publisher) notes() {
+	if !p.result.Diagnostics.HasErrors() {
 		p.noteNotYet()
 		p.noteElsewhere()
 	}
-	p.result.Diagnostics = list(p.Diagnostics)
-	return p.result, nil
 }
 
 // noteNotYet tells what definitions say that is only stored.
@@ -241,6 +323,10 @@ func (p *publisher) publish(ctx context.Context, tx *store.Tx) error {
 		return err
 	}
 	p.add(problems)
+	p.result.publication = publication
+	if err := p.stillAsSeen(ctx, tx, latest); err != nil {
+		return err
+	}
 	for i := range publication.Definitions {
 		definition, one := &publication.Definitions[i], &p.result.Workflows[i]
 		definition.On = !p.how.off
@@ -263,10 +349,27 @@ func (p *publisher) publish(ctx context.Context, tx *store.Tx) error {
 	return nil
 }
 
+// changedMeanwhile says how what is there differs from what somebody agreed to.
+type changedMeanwhile struct{ error }
+
+// stillAsSeen fails when other people are inside, or another revision is there, than when somebody agreed.
+func (p *publisher) stillAsSeen(ctx context.Context, tx *store.Tx, latest map[string]*plan.Plan) error {
+	for _, forecast := range p.how.seen {
+		places, err := tx.Inside(ctx, forecast.Workflow)
+		if err != nil {
+			return err
+		}
+		if changed := forecast.Changed(latest[forecast.Workflow], places); changed != "" {
+			return &changedMeanwhile{errors.New(changed)}
+		}
+	}
+	return nil
+}
+
 // compare notes how a definition's workflow stands in the store, reports what cannot be published over that, and
 // returns the plan of its latest revision, if any.
 func (p *publisher) compare(ctx context.Context, tx *store.Tx, file *definition.File) (*plan.Plan, error) {
-	one := pushedWorkflow{Workflow: file.Workflow.Text, Revision: 1, Change: changeNew, On: !p.how.off}
+	one := pushedWorkflow{Workflow: file.Workflow.Text, Revision: 1, Change: changeNew, On: !p.how.off, People: []publish.Place{}}
 	latest, found, err := tx.LatestRevision(ctx, one.Workflow)
 	if err != nil {
 		return nil, err

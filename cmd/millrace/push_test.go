@@ -8,6 +8,7 @@ import (
 
 	"github.com/millrace/millrace/internal/enroll"
 	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/internal/publish"
 	"github.com/stretchr/testify/require"
 )
 
@@ -89,7 +90,7 @@ func TestPush(t *testing.T) {
 	require.Equal(t, "trial-nurture: unchanged, revision 1\n", term.run("push").succeeds().stdout)
 	term.replace(definitionFile, "max_wait: 3d", "max_wait: 4d")
 	require.Equal(t, "trial-nurture: would become revision 2\n", term.run("push", "--dry-run").succeeds().stdout)
-	require.Equal(t, pushedWorkflow{Workflow: "trial-nurture", Revision: 2, Change: changeRevised, On: true, InFlight: plan.InFlightFollow}, push(term))
+	require.Equal(t, pushedWorkflow{Workflow: "trial-nurture", Revision: 2, Change: changeRevised, On: true, InFlight: plan.InFlightFollow, People: []publish.Place{}}, push(term))
 	require.Equal(t, changeUnchanged, push(term).Change)
 
 	revision, err := term.store().Revision(t.Context(), "trial-nurture", 2)
@@ -190,7 +191,7 @@ func TestPushWithoutAServerPublishesAndSaysThatNobodyWasTold(t *testing.T) {
 	term := newPushed(t)
 	inside(term)
 	term.replace(definitionFile, "max_wait: 3d", "max_wait: 4d")
-	result := term.run("push").succeeds()
+	result := term.run("push", "--yes").succeeds()
 	require.Equal(t, "trial-nurture: new revision 2, 0 of 1 inside told\n", result.stdout)
 	require.Contains(t, result.stderr, "people inside trial-nurture go on by the new revision after their present wait")
 	require.Contains(t, result.stderr, "cannot reach a Temporal server at 127.0.0.1:1")

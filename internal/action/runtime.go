@@ -134,11 +134,20 @@ func (rt *Runtime) prepare(ctx context.Context, kind Kind, call plan.Call) (*pre
 	if err != nil {
 		return nil, err
 	}
-	node, found := published.Nodes[call.Node]
-	if !found {
-		return nil, Permanent("no-action", "plan %s has no action %q", call.Plan, call.Node)
+	ready, err := readied(kind, published, call.Node)
+	if err == nil {
+		rt.actions.Store(key, ready)
 	}
-	source, problems := schema.Parse(call.Node+".json", node.Config)
+	return ready, err
+}
+
+// readied is a node of a plan, decoded.
+func readied(kind Kind, published *plan.Plan, id string) (*prepared, error) {
+	node, found := published.Nodes[id]
+	if !found {
+		return nil, Permanent("no-action", "plan %s has no action %q", published.Hash, id)
+	}
+	source, problems := schema.Parse(id+".json", node.Config)
 	var config any
 	if !problems.HasErrors() {
 		config, problems = kind.Decode(source)
@@ -150,7 +159,5 @@ func (rt *Runtime) prepare(ctx context.Context, kind Kind, call plan.Call) (*pre
 	if err != nil {
 		return nil, Permanent("bad-rules", "%v", err)
 	}
-	ready := &prepared{config: config, rules: rules, folded: node.Folded, published: published}
-	rt.actions.Store(key, ready)
-	return ready, nil
+	return &prepared{config: config, rules: rules, folded: node.Folded, published: published}, nil
 }

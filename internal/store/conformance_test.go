@@ -792,6 +792,25 @@ func entering(workflow string, ref crm.Ref, run string) plan.Enrollment {
 }
 
 var enrollments = map[string]func(t *testing.T, s *store.Store){
+	"who stands somewhere and did something": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		for i, test := range []struct{ at, did, event string }{
+			{"wait", "mail", plan.JournalSucceeded}, {"wait", "mail", plan.JournalFailed}, {"wait", "mail", plan.JournalUnknown},
+			{"wait", "other", plan.JournalSucceeded}, {"rest", "mail", plan.JournalSucceeded}, {"wait", "mail", plan.JournalSucceeded},
+		} {
+			opened, err := s.OpenEnrollment(ctx, entering("welcome", crm.Ref{Object: "contact", ID: strconv.Itoa(i)}, "run"))
+			require.NoError(t, err)
+			require.NoError(t, s.Stand(ctx, plan.Standing{Enrollment: opened.ID, Node: test.at}))
+			for _, visit := range []string{"1", "2"} {
+				key := opened.ID + "/" + test.did + "/" + visit
+				require.NoError(t, s.WriteJournal(ctx, plan.Entry{Enrollment: opened.ID, Key: key, At: noon, Node: test.did, Event: test.event}))
+			}
+		}
+		require.NoError(t, s.CloseEnrollment(ctx, "welcome/contact/5/1", plan.Exit{Reason: plan.ExitCompleted}, noon))
+		ids, err := s.Done(ctx, "welcome", "wait", "mail")
+		require.NoError(t, err)
+		require.Equal(t, []string{"welcome/contact/0/1", "welcome/contact/2/1"}, ids)
+	},
 	"enrollments are numbered by record and workflow": func(t *testing.T, s *store.Store) {
 		ctx := t.Context()
 		before, err := s.EnrolledBefore(ctx, "welcome", ann.String())

@@ -145,6 +145,16 @@ func (r reader) Inside(ctx context.Context, workflow string) (places []Place, er
 	}, `SELECT node, plan, COUNT(*) FROM enrollments WHERE workflow = $1 AND closed IS NULL GROUP BY node, plan ORDER BY node, plan`, workflow)
 }
 
+// Done returns the ids of the open enrollments of a workflow that stand at one action and did another, or may have
+// done it.
+func (r reader) Done(ctx context.Context, workflow, at, action string) (ids []string, err error) {
+	defer wrap(&err, "looking who in %s did %s", workflow, action)
+	return collect(ctx, r.source, func(row scanner) (id string, err error) { return id, row.Scan(&id) },
+		`SELECT DISTINCT e.id FROM enrollments e JOIN journal j ON j.enrollment = e.id
+		WHERE e.workflow = $1 AND e.node = $2 AND e.closed IS NULL AND j.node = $3 AND j.event IN ($4, $5) ORDER BY e.id`,
+		workflow, at, action, plan.JournalSucceeded, plan.JournalUnknown)
+}
+
 // OpenEnrollment admits a record: it gives the enrollment its number, one more than were admitted of that
 // record in that workflow before, and its id WORKFLOW/OBJECT/ID/NUMBER. Asked again for the same workflow id
 // and first run, it returns the row that is there, be it refused or closed.
