@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/plan"
 )
 
 // Associated returns the associations of ref to records of an object type that are not deleted, the primary
@@ -53,6 +54,7 @@ func (tx *Tx) Associate(ctx context.Context, from, to crm.Ref, label string, pri
 		if err := tx.link(ctx, way, label, primary && way.from == from, at); err != nil {
 			return err
 		}
+		tx.note(ctx, plan.Change{Record: way.from.String(), What: plan.ChangeAssociation, Name: way.to.Object, Detail: way.to.String(), At: at})
 	}
 	return nil
 }
@@ -118,6 +120,7 @@ func (tx *Tx) Dissociate(ctx context.Context, from, to crm.Ref, label string) (e
 		if err := tx.unlink(ctx, way, label); err != nil {
 			return err
 		}
+		tx.note(ctx, plan.Change{Record: way.from.String(), What: plan.ChangeAssociation, Name: way.to.Object, Detail: way.to.String()})
 	}
 	return nil
 }
@@ -163,6 +166,7 @@ func (tx *Tx) SetSubscription(ctx context.Context, ref crm.Ref, subscription, st
 	if _, err := tx.get(ctx, ref); err != nil {
 		return err
 	}
+	tx.note(ctx, plan.Change{Record: ref.String(), What: plan.ChangeSubscription, Name: subscription, At: at})
 	_, err = tx.exec(ctx, `INSERT INTO subscriptions (record, subscription, state, at) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (record, subscription) DO UPDATE SET state = excluded.state, at = excluded.at`,
 		ref.String(), subscription, state, instant{at})

@@ -174,6 +174,7 @@ func (tx *Tx) OpenEnrollment(ctx context.Context, e plan.Enrollment) (_ plan.Enr
 	}
 	e.ID = e.Workflow + "/" + e.Record + "/" + strconv.Itoa(e.Number)
 	e.Closed, e.Exit, e.ExitNode = time.Time{}, "", ""
+	tx.note(ctx, plan.Change{Record: e.Record, What: plan.ChangeEntered, Name: e.Workflow, Detail: e.ID, At: e.Started})
 	return tx.addEnrollment(ctx, e)
 }
 
@@ -219,22 +220,44 @@ func (tx *Tx) addEnrollment(ctx context.Context, e plan.Enrollment) (plan.Enroll
 // CloseEnrollment ends an enrollment; one that is closed keeps its first exit. Errors: crm.ErrNotFound.
 func (tx *Tx) CloseEnrollment(ctx context.Context, id string, exit plan.Exit, at time.Time) (err error) {
 	defer wrap(&err, "closing enrollment %s", id)
-	rows, err := tx.exec(ctx, `UPDATE enrollments SET closed = COALESCE(closed, $1), exit = CASE WHEN closed IS NULL THEN $2 ELSE exit END,
-		exit_node = CASE WHEN closed IS NULL THEN $3 ELSE exit_node END, detail = CASE WHEN closed IS NULL THEN $4 ELSE detail END
-		WHERE id = $5`, instant{at}, legible(exit.Reason), legible(exit.Node), legible(exit.Detail), id)
-	if err == nil && rows == 0 {
-		return crm.ErrNotFound
+	var converted instant
+	if exit.Reason == plan.ExitGoalMet {
+		converted.Time = at
 	}
+	closed, err := collect(ctx, tx.source, scanLeft, `UPDATE enrollments SET closed = $1, exit = $2, exit_node = $3, detail = $4, converted = $5
+		WHERE id = $6 AND closed IS NULL RETURNING workflow, record, exit`,
+		instant{at}, legible(exit.Reason), legible(exit.Node), legible(exit.Detail), converted, id)
+	if err != nil {
+		return err
+	}
+	tx.noteLeft(ctx, closed, at)
+	if len(closed) > 0 {
+		return nil
+	}
+	_, err = tx.Enrollment(ctx, id)
 	return err
+}
+
+// noteLeft notes that records have left their workflows.
+func (tx *Tx) noteLeft(ctx context.Context, closed []plan.Change, at time.Time) {
+	for _, left := range closed {
+		left.What, left.At = plan.ChangeLeft, at
+		tx.note(ctx, left)
+	}
+}
+
+func scanLeft(row scanner) (left plan.Change, err error) {
+	return left, row.Scan(&left.Name, &left.Record, &left.Detail)
 }
 
 // CloseLost closes as unenrolled what is open under a Temporal workflow id in another run than firstRun. At most
 // one run of an id is open, so the others were ended behind our back.
 func (tx *Tx) CloseLost(ctx context.Context, workflowID, firstRun string, at time.Time) (err error) {
 	defer wrap(&err, "closing lost enrollments of %s", workflowID)
-	_, err = tx.exec(ctx, `UPDATE enrollments SET closed = $1, exit = $2, exit_node = node, detail = $3
-		WHERE workflow_id = $4 AND first_run <> $5 AND closed IS NULL`,
+	closed, err := collect(ctx, tx.source, scanLeft, `UPDATE enrollments SET closed = $1, exit = $2, exit_node = node, detail = $3
+		WHERE workflow_id = $4 AND first_run <> $5 AND closed IS NULL RETURNING workflow, record, exit`,
 		instant{at}, plan.ExitUnenrolled, "its Temporal workflow ended without telling", workflowID, firstRun)
+	tx.noteLeft(ctx, closed, at)
 	return err
 }
 

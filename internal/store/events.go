@@ -35,6 +35,7 @@ func (tx *Tx) AddEvent(ctx context.Context, event plan.Event) (_ plan.Event, add
 		event.Record, event.ID, event.Type, instant{event.At}, event.Source, properties)
 	if rows > 0 {
 		tx.occurred.add(event.Record, event.Type)
+		tx.note(ctx, plan.Change{Record: event.Record, What: plan.ChangeEvent, Name: event.Type, Detail: event.ID, At: event.At})
 	}
 	return event, rows > 0, err
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/plan"
 )
 
 // List is a static list and how many records are on it.
@@ -51,6 +52,9 @@ func (tx *Tx) AddToList(ctx context.Context, list string, ref crm.Ref, at time.T
 	}
 	rows, err := tx.exec(ctx, `INSERT INTO list_members (list, record, added) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
 		list, ref.String(), instant{at})
+	if rows > 0 {
+		tx.note(ctx, plan.Change{Record: ref.String(), What: plan.ChangeList, Name: list, At: at})
+	}
 	return rows > 0, err
 }
 
@@ -63,6 +67,9 @@ func (tx *Tx) declareList(ctx context.Context, list string) error {
 func (tx *Tx) RemoveFromList(ctx context.Context, list string, ref crm.Ref) (removed bool, err error) {
 	defer wrap(&err, "removing %s from list %s", ref, list)
 	rows, err := tx.exec(ctx, `DELETE FROM list_members WHERE list = $1 AND record = $2`, list, ref.String())
+	if rows > 0 {
+		tx.note(ctx, plan.Change{Record: ref.String(), What: plan.ChangeList, Name: list})
+	}
 	return rows > 0, err
 }
 

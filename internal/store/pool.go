@@ -15,6 +15,7 @@ import (
 // beginning, and has nothing to hold.
 type dialect struct {
 	begin   *sql.TxOptions // of every transaction
+	view    *sql.TxOptions // of a snapshot
 	holding string         // see queryer
 	claim   string         // a statement whose argument is the name
 	share   string         // likewise
@@ -140,9 +141,17 @@ type session struct {
 	held       []string // names, behind the statements that got hold of them
 }
 
-func (p *pool) begin(ctx context.Context) (_ *session, err error) {
+func (p *pool) begin(ctx context.Context) (*session, error) {
+	return p.open(ctx, p.dialect.begin)
+}
+
+func (p *pool) beginSnapshot(ctx context.Context) (*session, error) {
+	return p.open(ctx, p.dialect.view)
+}
+
+func (p *pool) open(ctx context.Context, options *sql.TxOptions) (_ *session, err error) {
 	defer wrap(&err, "beginning a transaction")
-	tx, err := p.db.BeginTx(ctx, p.dialect.begin)
+	tx, err := p.db.BeginTx(ctx, options)
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,7 @@ import (
 // read after waiting for somebody is what that one wrote.
 var postgres = dialect{
 	begin:   &sql.TxOptions{Isolation: sql.LevelReadCommitted},
+	view:    &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
 	holding: ` FOR NO KEY UPDATE`,
 	claim:   `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`,
 	share:   `SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0))`,

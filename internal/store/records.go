@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/plan"
 )
 
 // maxNumber is the greatest id that is counted as a number.
@@ -124,6 +125,7 @@ func (tx *Tx) Create(ctx context.Context, ref crm.Ref, values map[string]string,
 		_, err := tx.get(ctx, ref)
 		return crm.Record{}, fmt.Errorf("%s: %w", ref, cmp.Or(err, ErrExists))
 	}
+	tx.note(ctx, plan.Change{Record: ref.String(), What: plan.ChangeCreated, Values: record.Properties, At: at})
 	return record, tx.remember(ctx, ref, record.Properties, at, source)
 }
 
@@ -225,6 +227,7 @@ func (tx *Tx) Delete(ctx context.Context, ref crm.Ref, at time.Time) (err error)
 	if _, err := tx.get(ctx, ref); err != nil {
 		return err
 	}
+	tx.note(ctx, plan.Change{Record: ref.String(), What: plan.ChangeDeleted, At: at})
 	_, err = tx.exec(ctx, `UPDATE records SET deleted = $1, version = version + 1 WHERE record = $2`, instant{at}, ref.String())
 	return err
 }
@@ -236,6 +239,7 @@ func (tx *Tx) Restore(ctx context.Context, ref crm.Ref) (err error) {
 	if _, err := tx.get(ctx, ref); err == nil || !errors.Is(err, crm.ErrDeleted) {
 		return err
 	}
+	tx.note(ctx, plan.Change{Record: ref.String(), What: plan.ChangeRestored})
 	_, err = tx.exec(ctx, `UPDATE records SET deleted = NULL, version = version + 1 WHERE record = $1`, ref.String())
 	return err
 }

@@ -32,7 +32,8 @@ type Store struct {
 	reader
 	connections
 
-	url string // without its password
+	url     string // without its password
+	changed chan struct{}
 }
 
 // memory holds what was read from the database and cannot change, or changes with its hash.
@@ -62,7 +63,7 @@ func open(ctx context.Context, url string, create bool) (_ *Store, err error) {
 		return nil, err
 	}
 	memory := &memory{plans: map[string]*plan.Plan{}}
-	s := &Store{reader: reader{source: connections.read, memory: memory}, connections: connections, url: shown}
+	s := &Store{reader: reader{source: connections.read, memory: memory}, connections: connections, url: shown, changed: make(chan struct{}, 1)}
 	err = s.write.reach(ctx)
 	if err == nil {
 		err = s.write.alone(ctx, "migrations", func() error { return s.migrate.check(ctx, create) })
@@ -110,6 +111,7 @@ type Tx struct {
 	reader
 	*session
 	occurred occurrences
+	noted    []plan.Change
 }
 
 // Tx runs do in a write transaction, which is committed when do returns nil and rolled back when it fails
@@ -122,12 +124,44 @@ func (s *Store) Tx(ctx context.Context, do func(tx *Tx) error) error {
 			return err
 		}
 		defer session.end(ctx)
-		if err := do(&Tx{reader: reader{source: session, memory: s.memory}, session: session}); err != nil {
+		tx := &Tx{reader: reader{source: session, memory: s.memory}, session: session}
+		if err := do(tx); err != nil {
 			return err
 		}
-		return session.commit(ctx)
+		if err := tx.flush(ctx); err != nil {
+			return err
+		}
+		if err := session.commit(ctx); err != nil {
+			return err
+		}
+		if len(tx.noted) > 0 {
+			s.tell()
+		}
+		return nil
 	})
 }
+
+// View is a snapshot: everything that is read in it is as it was at one moment, and nobody waits for it.
+type View struct{ reader }
+
+// View runs do on a snapshot.
+func (s *Store) View(ctx context.Context, do func(view *View) error) error {
+	return s.read.persist(ctx, func() error {
+		session, err := s.read.beginSnapshot(ctx)
+		if err != nil {
+			return err
+		}
+		defer session.end(ctx)
+		return do(&View{reader{source: snapshot{session}, memory: s.memory}})
+	})
+}
+
+// snapshot is a session that holds nothing.
+type snapshot struct{ *session }
+
+func (snapshot) holding() string                     { return "" }
+func (snapshot) claim(context.Context, string) error { return nil }
+func (snapshot) share(context.Context, string) error { return nil }
 
 // reader is what Store and Tx share: reading.
 type reader struct {

@@ -50,6 +50,7 @@ func (tx *Tx) Waiting(ctx context.Context) (workflowIDs []string, err error) {
 
 // changed notes changes of properties. The completion of a task is an event.
 func (tx *Tx) changed(ctx context.Context, record crm.Record, changes map[string]string, at time.Time) error {
+	tx.note(ctx, plan.Change{Record: record.Ref.String(), What: plan.ChangeSet, Values: changes, At: at})
 	tx.occurred.add(record.Ref.String(), plan.EventChanged)
 	for name := range changes {
 		tx.occurred.add(record.Ref.String(), plan.ChangeOf(name))

@@ -1,0 +1,117 @@
+package store
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/plan"
+)
+
+// note remembers a change until the transaction is committed. Its cause is that of the context.
+func (tx *Tx) note(ctx context.Context, change plan.Change) {
+	change.Cause = crm.CauseOf(ctx)
+	tx.noted = append(tx.noted, change)
+}
+
+// together is how many rows one statement adds or removes, where there are that many.
+const together = 50
+
+// flush writes the noted changes. It is the last thing that a transaction does: whoever holds a record until then has
+// its changes in the order in which they became true.
+func (tx *Tx) flush(ctx context.Context) (err error) {
+	defer wrap(&err, "noting what has changed")
+	for at := 0; at < len(tx.noted); {
+		rows := 1
+		if len(tx.noted)-at >= together {
+			rows = together
+		}
+		args := make([]any, 0, 6*rows)
+		for _, change := range tx.noted[at : at+rows] {
+			detail := change.Detail
+			if change.Values != nil {
+				if detail, err = encode(change.Values); err != nil {
+					return err
+				}
+			}
+			args = append(args, change.Record, change.What, change.Name, detail, instant{change.At}, legible(change.Cause))
+		}
+		if _, err := tx.exec(ctx, `INSERT INTO changes (record, what, name, detail, at, cause) VALUES `+tuples(rows, 6), args...); err != nil {
+			return err
+		}
+		at += rows
+	}
+	return nil
+}
+
+// tuples are the parameters of some rows.
+func tuples(rows, columns int) string {
+	texts := make([]string, 0, rows)
+	for row := range rows {
+		names := make([]string, 0, columns)
+		for column := range columns {
+			names = append(names, "$"+strconv.Itoa(row*columns+column+1))
+		}
+		texts = append(texts, "("+strings.Join(names, ", ")+")")
+	}
+	return strings.Join(texts, ", ")
+}
+
+// Changed receives after a transaction of this store has noted changes; several may be told by one.
+func (s *Store) Changed() <-chan struct{} { return s.changed }
+
+// tell wakes who waits for changes.
+func (s *Store) tell() {
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Changes returns the first changes, at most so many, that nobody has decided about. Those of one record come in the
+// order in which they became true.
+func (r reader) Changes(ctx context.Context, limit int) (changes []plan.Change, err error) {
+	defer wrap(&err, "reading what has changed")
+	return collect(ctx, r.source, scanChange, `SELECT seq, record, what, name, detail, at, cause FROM changes ORDER BY seq LIMIT $1`, limit)
+}
+
+func scanChange(row scanner) (change plan.Change, err error) {
+	var at instant
+	err = row.Scan(&change.Seq, &change.Record, &change.What, &change.Name, &change.Detail, &at, &change.Cause)
+	change.At = at.Time
+	if err == nil && (change.What == plan.ChangeSet || change.What == plan.ChangeCreated) {
+		err = document[map[string]string]{&change.Values}.Scan(change.Detail)
+		change.Detail = ""
+	}
+	return change, err
+}
+
+// Pending tells how many changes nobody has decided about, and since when the first one waits.
+func (r reader) Pending(ctx context.Context) (count int, since time.Time, err error) {
+	defer wrap(&err, "counting what has changed")
+	var first instant
+	err = r.row(ctx, `SELECT COUNT(*), MIN(at) FROM changes`).Scan(&count, &first)
+	return count, first.Time, err
+}
+
+// takeChanges removes changes that are decided about, and tells whether all of them were still there.
+func (tx *Tx) takeChanges(ctx context.Context, seqs []int64) (bool, error) {
+	for at := 0; at < len(seqs); {
+		rows := 1
+		if len(seqs)-at >= together {
+			rows = together
+		}
+		args := make([]any, 0, rows)
+		for _, seq := range seqs[at : at+rows] {
+			args = append(args, seq)
+		}
+		taken, err := tx.exec(ctx, `DELETE FROM changes WHERE seq IN `+tuples(1, rows), args...)
+		if err != nil || taken < int64(rows) {
+			return false, err
+		}
+		at += rows
+	}
+	return true, nil
+}
