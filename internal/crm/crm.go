@@ -79,6 +79,7 @@ type User struct {
 	Active bool
 	Team   string   // the primary team
 	Teams  []string // extra teams
+	Roles  []Role   // what the user may do
 }
 
 // Event is something that happened to a record.

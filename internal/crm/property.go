@@ -43,7 +43,7 @@ type Property struct {
 	Multiple   bool         `json:"multiple,omitempty" doc:"An enumeration of which several options may be chosen."`
 	ReadOnly   bool         `json:"read_only,omitempty" doc:"May be read and copied from, never written by an action."`
 	Calculated bool         `json:"calculated,omitempty" doc:"Computed: read-only and without history."`
-	Access     string       `json:"access,omitempty" doc:"What authors of workflows may do with it." enum:"edit,view,none" default:"edit"`
+	Access     Access       `json:"access,omitzero" doc:"What people may do with it: authors in workflows, users with records."`
 }
 
 // Option is one value of an enumeration. A file may write the value alone.
@@ -74,9 +74,10 @@ func (Option) Describe() schema.Description {
 	}
 }
 
-// Writable tells whether an action may write the property (semantics §1.2, §3.0.4).
+// Writable tells whether an action may write the property: it is not read-only, and somebody may write such an action
+// (semantics §1.2, §3.0.4).
 func (p Property) Writable() bool {
-	return !p.ReadOnly && !p.Calculated && (p.Access == "" || p.Access == "edit")
+	return !p.ReadOnly && !p.Calculated && p.Access.anybodyEdits()
 }
 
 // Canonical turns a value as it comes from JSON, YAML, a template or Go into the canonical text of

@@ -41,6 +41,16 @@ type user struct {
 	Active bool     `json:"active" doc:"Inactive users are assigned and told nothing." default:"true"`
 	Team   string   `json:"team" doc:"Primary team."`
 	Teams  []string `json:"teams" doc:"Extra teams."`
+	Roles  []string `json:"roles" doc:"What the user may do: view, edit, publish, enroll, or everything as admin." enum:"view,edit,publish,enroll,admin"`
+}
+
+// user is the user that an entry describes.
+func (u user) user() crm.User {
+	found := crm.User{ID: u.ID, Name: u.Name, Email: u.Email, Active: u.Active, Team: u.Team, Teams: u.Teams}
+	for _, role := range u.Roles {
+		found.Roles = append(found.Roles, crm.Role(role))
+	}
+	return found
 }
 
 type team struct {
@@ -74,7 +84,7 @@ func (r *workspaceReader) readUsers(name string) {
 		for _, team := range named {
 			r.nameTeam(team, declared)
 		}
-		r.Users = append(r.Users, crm.User{ID: one.ID, Name: one.Name, Email: one.Email, Active: one.Active, Team: one.Team, Teams: one.Teams})
+		r.Users = append(r.Users, one.user())
 	}
 }
 
