@@ -26,6 +26,7 @@ import (
 func run(t *testing.T, open func(t *testing.T) *store.Store) {
 	for _, group := range []map[string]func(t *testing.T, s *store.Store){
 		transactions, records, associations, lists, users, events, waiting, workspace, ledger, journal, enrollments, outbox, badInput, concurrency, filters,
+		access, group,
 	} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {
@@ -394,7 +395,7 @@ var users = map[string]func(t *testing.T, s *store.Store){
 	"users are found by id and address, teams by id": func(t *testing.T, s *store.Store) {
 		ctx := t.Context()
 		people := []crm.User{
-			{ID: "zoe", Name: "Zoe", Email: "Zoe@Example.com", Active: true, Team: "support", Teams: []string{"sales"}},
+			{ID: "zoe", Name: "Zoe", Email: "Zoe@Example.com", Active: true, Team: "support", Teams: []string{"sales"}, Roles: []crm.Role{crm.RoleView, crm.RoleEdit}},
 			{ID: "max", Name: "Max", Active: true, Team: "sales", Teams: []string{"sales"}},
 			{ID: "eve", Name: "Eve", Email: "eve@example.com", Team: "sales"},
 		}

@@ -9,10 +9,10 @@ import (
 	"github.com/millrace/millrace/internal/crm"
 )
 
-const userColumns = `u.id, u.name, u.email, u.active, u.team, u.teams`
+const userColumns = `u.id, u.name, u.email, u.active, u.team, u.teams, u.roles`
 
 func scanUser(row scanner) (user crm.User, err error) {
-	return user, row.Scan(&user.ID, &user.Name, &user.Email, &user.Active, &user.Team, document[[]string]{&user.Teams})
+	return user, row.Scan(&user.ID, &user.Name, &user.Email, &user.Active, &user.Team, document[[]string]{&user.Teams}, document[[]crm.Role]{&user.Roles})
 }
 
 // User finds a user by id, else by address, whatever its case. Errors: crm.ErrNotFound.
@@ -24,6 +24,12 @@ func (r reader) User(ctx context.Context, id string) (user crm.User, err error) 
 		return crm.User{}, crm.ErrNotFound
 	}
 	return user, err
+}
+
+// Users returns everybody, in the order of the workspace.
+func (r reader) Users(ctx context.Context) (users []crm.User, err error) {
+	defer wrap(&err, "listing the users")
+	return collect(ctx, r.source, scanUser, `SELECT `+userColumns+` FROM users u ORDER BY u.place`)
 }
 
 // Team returns the members of a team, those with it as primary team first, then in the order of the
@@ -73,8 +79,12 @@ func (tx *Tx) addUser(ctx context.Context, user crm.User, place int) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.exec(ctx, `INSERT INTO users (id, place, name, email, address, active, team, teams) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		user.ID, place, legible(user.Name), user.Email, strings.ToLower(user.Email), user.Active, user.Team, teams)
+	roles, err := encode(user.Roles)
+	if err != nil {
+		return err
+	}
+	_, err = tx.exec(ctx, `INSERT INTO users (id, place, name, email, address, active, team, teams, roles) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		user.ID, place, legible(user.Name), user.Email, strings.ToLower(user.Email), user.Active, user.Team, teams, roles)
 	if err != nil {
 		return err
 	}
