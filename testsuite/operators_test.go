@@ -1,12 +1,18 @@
 package testsuite_test
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/internal/store"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
 )
 
 const longWait = `
@@ -90,4 +96,80 @@ func TestAPinnedRevisionLeavesPeopleInTheirs(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, town, record.Properties["city"])
 	}
+}
+
+// TestAJobThatIsCutGoesOnAndDoesNothingTwice hurries ten contacts, is cut in the middle, and goes on at the command line.
+// Whoever was hurried twice would not wait for the answer any more.
+func TestAJobThatIsCutGoesOnAndDoesNothingTwice(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, longWait)
+	s.work(t)
+	shell := s.shell(t, "")
+	var enrollments []string
+	for contact := range 10 {
+		run := s.enroll(t, "journey", strconv.Itoa(contact), nil)
+		s.arrives(t, run, "wait")
+		enrollments = append(enrollments, fmt.Sprintf("journey/contact/%d/1", contact))
+	}
+	job, err := s.Books.AddJob(t.Context(), store.Job{Workflow: "journey", Operation: plan.UpdateSkipWait, Began: time.Now()}, enrollments)
+	require.NoError(t, err)
+	// One was cut between the update and our books.
+	handle, err := s.UpdateWorkflow(t.Context(), client.UpdateWorkflowOptions{
+		WorkflowID: "enrollment/journey/contact/0", UpdateID: "job-1", UpdateName: plan.UpdateSkipWait, WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	require.NoError(t, err)
+	require.NoError(t, handle.Get(t.Context(), nil))
+	require.Equal(t, "answer", shell.whyWhen(t, "waiting", "journey", "contact/0").Node)
+	// One left, by itself.
+	require.NoError(t, s.People.Unenroll(t.Context(), "journey", ref("contact/9"), plan.Unenroll{}))
+	shell.whyWhen(t, plan.ExitUnenrolled, "journey", "contact/9")
+
+	ctx, cut := context.WithCancel(t.Context())
+	defer cut()
+	err = s.People.Carry(ctx, job, 1000, time.Now, func(done, all int) {
+		require.Equal(t, 10, all)
+		if done == 3 {
+			cut()
+		}
+	})
+	require.ErrorIs(t, err, context.Canceled)
+	toDo, err := s.Books.JobParts(t.Context(), job.ID, true)
+	require.NoError(t, err)
+	require.NotEmpty(t, toDo)
+
+	require.Equal(t, "9 of 10 done, 1 had left\n", shell.ok(t, "skip-wait", "--job", "1"))
+	require.Equal(t, "9 of 10 done, 1 had left\n", shell.ok(t, "skip-wait", "--job", "1"), "there is nothing left to do")
+	for contact := range 9 {
+		require.Equal(t, "answer", shell.whyWhen(t, "waiting", "journey", fmt.Sprintf("contact/%d", contact)).Node)
+	}
+}
+
+// TestManyAreHeldMovedAndTakenOut is an operator with selections.
+func TestManyAreHeldMovedAndTakenOut(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, longWait)
+	s.work(t)
+	shell := s.shell(t, "")
+	for contact, city := range []string{"Rome", "Milan", "Rome"} {
+		s.arrives(t, s.enroll(t, "journey", strconv.Itoa(contact), map[string]string{"city": city}), "wait")
+	}
+	require.Equal(t, "2 of 2 done\n", shell.ok(t, "move", "journey", "--matching", "{property: city, is: Rome}", "--to", "last", "--rate", "100/s"))
+	for contact, node := range []string{"last", "wait", "last"} {
+		require.Equal(t, node, shell.whyWhen(t, "waiting", "journey", fmt.Sprintf("contact/%d", contact)).Node)
+	}
+	require.Equal(t, "3 of 3 done\n", shell.ok(t, "pause", "journey", "--all"))
+	shell.whyWhen(t, "paused", "journey", "contact/1")
+	require.Equal(t, "1 of 1 done\n", shell.ok(t, "resume", "journey", "--at", "wait"))
+	shell.whyWhen(t, "waiting", "journey", "contact/1")
+	require.Equal(t, "2 of 2 done\n", shell.ok(t, "unenroll", "journey", "--at", "last", "--reason", "a test"))
+	shell.whyWhen(t, plan.ExitUnenrolled, "journey", "contact/2")
+	stdout, _, code := shell.run(t, "skip-wait", "journey", "--all", "-o", "json")
+	require.Zero(t, code)
+	var result struct {
+		Job, All, Done int
+		Parts          []struct{ Record, Result string }
+	}
+	require.NoError(t, json.Unmarshal([]byte(stdout), &result))
+	require.Equal(t, 1, result.Done)
+	require.Equal(t, "contact/1", result.Parts[0].Record)
 }

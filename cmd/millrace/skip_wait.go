@@ -7,10 +7,10 @@ import (
 
 func newSkipWait(a *app) *cobra.Command {
 	return a.onEnrollments(&cobra.Command{
-		Use:   "skip-wait WORKFLOW RECORD...",
+		Use:   "skip-wait WORKFLOW [RECORD...]",
 		Short: "End the present wait of records",
 		Long: `End the present wait of records, as if its time had come. Who waits for an event
 goes on as without it. A record that does not wait is told of, and stays.`,
-		Example: "  millrace skip-wait trial-nurture contact/51",
-	}, "its wait is over", updating(plan.UpdateSkipWait))
+		Example: "  millrace skip-wait trial-nurture contact/51\n  millrace skip-wait trial-nurture --matching '{property: city, is: Rome}'",
+	}, &operation{update: plan.UpdateSkipWait, done: "its wait is over"})
 }

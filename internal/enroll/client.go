@@ -122,10 +122,34 @@ func (c *Client) Unenroll(ctx context.Context, workflow string, record crm.Ref, 
 // Update asks the open enrollment of a record for what an operator wants, one of plan.UpdatePause and its like, and
 // returns when it has answered. Errors: ErrNotInside; the reason for which it refuses; nobody answers.
 func (c *Client) Update(ctx context.Context, workflow string, record crm.Ref, update string, arguments ...any) error {
+	return c.update(ctx, updating{workflow: workflow, record: record}, update, arguments...)
+}
+
+// updating is whom an update is for.
+type updating struct {
+	workflow string
+	record   crm.Ref
+	firstRun string // of the one enrollment that is meant; "" = the open one
+	id       string // under which the update is done once; "" = every time
+}
+
+// refusedUpdate is an update that the enrollment refuses.
+type refusedUpdate struct {
+	updating
+	reason string
+}
+
+func (r *refusedUpdate) Error() string {
+	return fmt.Sprintf("%s in %s: %s", r.record, r.workflow, r.reason)
+}
+
+func (c *Client) update(ctx context.Context, whom updating, update string, arguments ...any) error {
 	limited, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
+	workflow, record := whom.workflow, whom.record
 	handle, err := c.Temporal.UpdateWorkflow(limited, client.UpdateWorkflowOptions{
-		WorkflowID: plan.WorkflowID(workflow, record.String()), UpdateName: update, Args: arguments, WaitForStage: client.WorkflowUpdateStageCompleted,
+		WorkflowID: plan.WorkflowID(workflow, record.String()), FirstExecutionRunID: whom.firstRun,
+		UpdateID: whom.id, UpdateName: update, Args: arguments, WaitForStage: client.WorkflowUpdateStageCompleted,
 	})
 	if err == nil {
 		err = handle.Get(limited, nil)
@@ -137,7 +161,7 @@ func (c *Client) Update(ctx context.Context, workflow string, record crm.Ref, up
 	case gone(err):
 		return fmt.Errorf("%s %w %s", record, ErrNotInside, workflow)
 	case errors.As(err, &refused):
-		return fmt.Errorf("%s in %s: %s", record, workflow, refused.Message())
+		return &refusedUpdate{whom, refused.Message()}
 	case limited.Err() != nil && ctx.Err() == nil:
 		return fmt.Errorf("%s in %s did not answer within %s: is `millrace worker` running?", record, workflow, answerTime)
 	}

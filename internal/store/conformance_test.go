@@ -793,6 +793,32 @@ func entering(workflow string, ref crm.Ref, run string) plan.Enrollment {
 }
 
 var enrollments = map[string]func(t *testing.T, s *store.Store){
+	"a job keeps what came of each": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		added, err := s.AddJob(ctx, store.Job{Workflow: "welcome", Operation: "move", Argument: "b", Selection: "--at a", By: "ann", Began: noon}, []string{"e1", "e2", "e3"})
+		require.NoError(t, err)
+		other, err := s.AddJob(ctx, store.Job{Workflow: "welcome", Operation: "pause", Began: noon}, []string{"e1"})
+		require.NoError(t, err)
+		require.Greater(t, other.ID, added.ID)
+		job, err := s.Job(ctx, added.ID)
+		require.NoError(t, err)
+		require.Equal(t, store.Job{ID: added.ID, Workflow: "welcome", Operation: "move", Argument: "b", Selection: "--at a", By: "ann", Began: noon}, job)
+		_, err = s.Job(ctx, other.ID+1)
+		require.ErrorIs(t, err, crm.ErrNotFound)
+
+		refused := store.JobPart{Part: 2, Enrollment: "e2", Done: noon, Result: store.PartRefused, Detail: "it does not wait"}
+		require.NoError(t, s.FinishPart(ctx, job.ID, refused))
+		again := refused
+		again.Result, again.Detail = store.PartDone, ""
+		require.NoError(t, s.FinishPart(ctx, job.ID, again), "what is done stays as it is")
+		require.ErrorIs(t, s.FinishPart(ctx, job.ID, store.JobPart{Part: 1}), crm.ErrInvalid)
+		toDo, err := s.JobParts(ctx, job.ID, true)
+		require.NoError(t, err)
+		require.Equal(t, []store.JobPart{{Part: 1, Enrollment: "e1"}, {Part: 3, Enrollment: "e3"}}, toDo)
+		parts, err := s.JobParts(ctx, job.ID, false)
+		require.NoError(t, err)
+		require.Equal(t, []store.JobPart{{Part: 1, Enrollment: "e1"}, refused, {Part: 3, Enrollment: "e3"}}, parts)
+	},
 	"who stands somewhere and did something": func(t *testing.T, s *store.Store) {
 		ctx := t.Context()
 		for i, test := range []struct{ at, did, event string }{

@@ -1,5 +1,28 @@
 -- +goose Up
 ALTER TABLE revisions ADD COLUMN migrate TEXT NOT NULL DEFAULT ''; -- JSON object: node → node, '' = none
 
+CREATE TABLE jobs (
+    id        INTEGER NOT NULL PRIMARY KEY,
+    workflow  TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    argument  TEXT NOT NULL, -- the action to move to, or the reason to leave
+    selection TEXT NOT NULL, -- whom, as the operator said it
+    by_whom   TEXT NOT NULL,
+    began     BIGINT NOT NULL
+);
+
+CREATE TABLE job_parts (
+    job        BIGINT NOT NULL REFERENCES jobs (id),
+    part       BIGINT NOT NULL, -- 1, 2, …
+    enrollment TEXT NOT NULL,
+    done       BIGINT, -- NULL = to do
+    result     TEXT NOT NULL,
+    detail     TEXT NOT NULL,
+    PRIMARY KEY (job, part)
+);
+CREATE INDEX job_parts_to_do ON job_parts (job, part) WHERE done IS NULL;
+
 -- +goose Down
+DROP TABLE job_parts;
+DROP TABLE jobs;
 ALTER TABLE revisions DROP COLUMN migrate;
