@@ -251,6 +251,9 @@ func TestSendEmailToAHundredAtMost(t *testing.T) {
 func TestSendEmailTriesAgainOnlyForTheRefused(t *testing.T) {
 	t.Parallel()
 	b := mailer(t, welcome, "send_email: {email: welcome, to: {associated: contact}}")
+	catalog := crm.Builtin()
+	catalog.Add(crm.Object{Name: "contact", Properties: crm.Properties{{Name: "email"}}}) // which is not unique then
+	b.publish(store.Publication{Catalog: catalog})
 	b.colleagues("c0@example.com", "c1@example.com", "C0@example.com")
 	server := b.overSMTP(replyOnce(smtptest.Rcpt, "451 4.3.0 later"))
 	_, err := b.run()

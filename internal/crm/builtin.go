@@ -4,11 +4,13 @@ import "slices"
 
 // builtinObjects are the record types that every workspace has (language §1), with properties in the
 // spelling of the language; importers map HubSpot's own. Enumerations whose options differ from
-// account to account declare none and take any value.
+// account to account declare none and take any value. A contact's identity is its address, which is unique as in
+// HubSpot (semantics §1.2); a workspace that declares email without `unique: true` lifts that.
 func builtinObjects() []Object {
 	return []Object{
 		builtin("contact", "Contact", "Contacts",
-			of(TypeString, "email", "first_name", "last_name", "company", "job_title", "website", "address", "city", "state", "zip",
+			identifying(of(TypeString, "email")),
+			of(TypeString, "first_name", "last_name", "company", "job_title", "website", "address", "city", "state", "zip",
 				"country", "language", "time_zone", "industry", "date_of_birth", "source", "message"),
 			of(TypePhoneNumber, "phone", "mobile_phone"),
 			of(TypeNumber, "score"),
@@ -25,14 +27,14 @@ func builtinObjects() []Object {
 			choice("lifecycle_stage", lifecycleStages...),
 			readOnly(of(TypeDatetime, "last_activity_at"))),
 		builtin("deal", "Deal", "Deals",
-			of(TypeString, "name", "currency", "description", "closed_lost_reason", "closed_won_reason"),
+			required(of(TypeString, "name")), of(TypeString, "currency", "description", "closed_lost_reason", "closed_won_reason"),
 			of(TypeNumber, "amount", "probability"),
-			of(TypeEnumeration, "stage", "pipeline", "type", "priority"),
+			required(of(TypeEnumeration, "stage")), of(TypeEnumeration, "pipeline", "type", "priority"),
 			of(TypeDatetime, "close_date"),
 			readOnly(of(TypeDatetime, "last_activity_at"))),
 		builtin("ticket", "Ticket", "Tickets",
-			of(TypeString, "subject", "content", "resolution"),
-			of(TypeEnumeration, "status", "pipeline", "priority", "category", "source"),
+			required(of(TypeString, "subject")), of(TypeString, "content", "resolution"),
+			required(of(TypeEnumeration, "status")), of(TypeEnumeration, "pipeline", "priority", "category", "source"),
 			of(TypeDatetime, "closed_at"),
 			readOnly(of(TypeDatetime, "first_reply_at", "last_activity_at"))),
 		builtin("quote", "Quote", "Quotes",
@@ -58,7 +60,7 @@ func builtinObjects() []Object {
 		builtin("user", "User", "Users",
 			of(TypeString, "name", "first_name", "last_name", "email", "job_title", "team", "time_zone", "language"), of(TypePhoneNumber, "phone"), of(TypeBool, "active")),
 		builtin(ObjectTask, "Task", "Tasks",
-			of(TypeString, "title", "notes", "queue"), of(TypeEnumeration, "type", "priority", "status"), of(TypeDatetime, "due_at", "completed_at")),
+			of(TypeString, "title", "notes", "queue"), of(TypeEnumeration, "type", "priority", "status"), of(TypeDatetime, "due_at", "reminder_at", "completed_at")),
 		builtin(ObjectNote, "Note", "Notes",
 			of(TypeString, "body"), of(TypeBool, "pinned")),
 		builtin("call", "Call", "Calls",
@@ -91,6 +93,20 @@ func choice(name string, values ...string) []Property {
 		property.Options = append(property.Options, Option{Value: value})
 	}
 	return []Property{property}
+}
+
+func required(properties []Property) []Property {
+	for i := range properties {
+		properties[i].Required = true
+	}
+	return properties
+}
+
+func identifying(properties []Property) []Property {
+	for i := range properties {
+		properties[i].Unique = true
+	}
+	return properties
 }
 
 func readOnly(properties []Property) []Property {

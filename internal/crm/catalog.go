@@ -145,6 +145,27 @@ func (c *Catalog) Property(object, name string) (Property, bool) {
 	return known.Property(name)
 }
 
+// Uniques returns the names of an object's unique properties.
+func (c *Catalog) Uniques(object string) []string {
+	return c.named(object, func(p *Property) bool { return p.Unique })
+}
+
+// Required returns the names of an object's required properties.
+func (c *Catalog) Required(object string) []string {
+	return c.named(object, func(p *Property) bool { return p.Required })
+}
+
+func (c *Catalog) named(object string, is func(*Property) bool) []string {
+	known, _ := c.Object(object)
+	var names []string
+	for i := range known.Properties {
+		if is(&known.Properties[i]) {
+			names = append(names, known.Properties[i].Name)
+		}
+	}
+	return names
+}
+
 // IsOpen tells whether what is not declared exists all the same. A missing catalog is open.
 func (c *Catalog) IsOpen() bool { return c == nil || c.Open }
 

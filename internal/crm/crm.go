@@ -14,8 +14,21 @@ import (
 var (
 	ErrNotFound = errors.New("not found")
 	ErrDeleted  = errors.New("deleted")
-	ErrInvalid  = errors.New("invalid value") // wrong type, unknown option, unknown or read-only property
+	ErrInvalid  = errors.New("invalid value")                // wrong type, unknown option, unknown or read-only property
+	ErrTaken    = errors.New("another record has it")        // a value of a unique property
+	ErrConflict = errors.New("was changed by somebody else") // since the version that a change expects
 )
+
+// MergedError is the error of a record that was merged into another. It is also ErrDeleted.
+type MergedError struct{ Into Ref }
+
+func (e *MergedError) Error() string { return "merged into " + e.Into.String() }
+
+// Is tells that a merged record is a deleted one.
+func (e *MergedError) Is(target error) bool { return target == ErrDeleted }
+
+// Restorable is how long a deleted record can be restored before it is purged (semantics §3.4, delete_contact).
+const Restorable = 90 * 24 * time.Hour
 
 // Ref names a record, as in contact/51.
 type Ref struct{ Object, ID string }
@@ -53,7 +66,8 @@ type Record struct {
 	Properties map[string]string
 	Created    time.Time
 	Updated    time.Time
-	Version    int // grows with every change
+	Version    int    // grows with every change
+	Source     string // who created it: the idempotency key of the step, or what else
 }
 
 // PropertyVersion is one value that a property had, newest first in Records.History.
@@ -129,11 +143,17 @@ type Reader interface {
 // store all calls share one transaction.
 type Records interface {
 	Reader
+	// Find returns the record of an object type that has a value of a unique property. Errors: ErrNotFound; ErrInvalid
+	// for a property that is not unique.
+	Find(ctx context.Context, object, property, value string) (Ref, error)
 	// Update changes properties; an empty value clears. at is the business time, source goes into the
-	// history of each property. Writing an equal value leaves no history. Errors: ErrNotFound, ErrDeleted, ErrInvalid.
+	// history of each property. Writing an equal value leaves no history. Errors: ErrNotFound, ErrDeleted, ErrInvalid,
+	// ErrTaken.
 	Update(ctx context.Context, ref Ref, values map[string]string, at time.Time, source string) error
-	// Create adds a record; without an id it takes the object's next number. Errors: ErrInvalid.
+	// Create adds a record; without an id it takes the object's next number. Errors: ErrInvalid, ErrTaken.
 	Create(ctx context.Context, ref Ref, values map[string]string, at time.Time, source string) (Record, error)
+	// Delete hides a record until it is restored or, in the end, purged. Errors: ErrNotFound, ErrDeleted.
+	Delete(ctx context.Context, ref Ref, at time.Time) error
 	// Associate links two records in both directions and adds label to the link when it is not empty; primary makes
 	// `to` the primary record of its type for `from`. Errors: ErrNotFound, ErrDeleted, ErrInvalid.
 	Associate(ctx context.Context, from, to Ref, label string, primary bool, at time.Time) error

@@ -336,7 +336,7 @@ func (u PropertyUse) Check(property Property, d *schema.Diagnostics) {
 		d.Errorf(u.Pos, codeWrongValue, "%s cannot be used on %s, which is a %s", u.Operator, u.Name, kind)
 		return
 	}
-	if used.takes == takesHistory && property.Calculated {
+	if used.takes == takesHistory && !property.Calculated.IsZero() {
 		d.Warningf(u.Pos, codeWrongValue, "%s is calculated and has no history: %s never matches", u.Name, u.Operator)
 	}
 	for _, operand := range u.constants {

@@ -281,7 +281,7 @@ func suggestedBy(operand constant) PropertyType {
 // properties and for events.
 func (t propertyTest) versions(ctx context.Context, e *evaluation) (versions []PropertyVersion, property Property, known bool, err error) {
 	current, property, err := e.value(ctx, t.property.Text)
-	if err != nil || e.Event != nil || property.Calculated {
+	if err != nil || e.Event != nil || !property.Calculated.IsZero() {
 		return nil, property, false, err
 	}
 	versions, err = e.Records.History(ctx, e.Ref, t.property.Text)

@@ -2,6 +2,7 @@ package crm
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -41,8 +42,10 @@ type Property struct {
 	Type       PropertyType `json:"type,omitempty" doc:"Type of the values." enum:"string,number,bool,enumeration,date,datetime,phone_number,json" default:"string"`
 	Options    []Option     `json:"options,omitempty" doc:"Values of an enumeration; none = any value."`
 	Multiple   bool         `json:"multiple,omitempty" doc:"An enumeration of which several options may be chosen."`
+	Required   bool         `json:"required,omitempty" doc:"Needed by whoever creates a record with create_record or an import, and not emptied by an action."`
+	Unique     bool         `json:"unique,omitempty" doc:"No two records of the type have the same value; upper and lower case are the same."`
 	ReadOnly   bool         `json:"read_only,omitempty" doc:"May be read and copied from, never written by an action."`
-	Calculated bool         `json:"calculated,omitempty" doc:"Computed: read-only and without history."`
+	Calculated Calculation  `json:"calculated,omitzero" doc:"How it is computed: read-only and without history."`
 	Access     Access       `json:"access,omitzero" doc:"What people may do with it: authors in workflows, users with records."`
 }
 
@@ -77,8 +80,21 @@ func (Option) Describe() schema.Description {
 // Writable tells whether an action may write the property: it is not read-only, and somebody may write such an action
 // (semantics §1.2, §3.0.4).
 func (p Property) Writable() bool {
-	return !p.ReadOnly && !p.Calculated && p.Access.anybodyEdits()
+	return !p.ReadOnly && p.Calculated.IsZero() && p.Access.anybodyEdits()
 }
+
+// UniqueKey is what two records must not share in a unique property: the canonical text without case and space around
+// it, or a digest of a long one. The empty value has none.
+func UniqueKey(text string) string {
+	key := strings.ToLower(strings.TrimSpace(text))
+	if len(key) > maxUnique {
+		return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(key)))
+	}
+	return key
+}
+
+// maxUnique is how many bytes of a unique value are kept as they are.
+const maxUnique = 200
 
 // Canonical turns a value as it comes from JSON, YAML, a template or Go into the canonical text of
 // the property's type: numbers in plain decimal, true or false, option values joined by `;`, dates as

@@ -71,6 +71,7 @@ func ReadWorkspace(folder fs.FS, kinds []action.Kind) (*Workspace, schema.Diagno
 	for _, name := range w.paths() { // what definitions refer to, before the definitions
 		r.read(name)
 	}
+	w.Catalog.CheckCalculations(&r.found)
 	for _, email := range w.Emails {
 		r.checkTokens(email.Tokens())
 	}

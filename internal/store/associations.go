@@ -56,7 +56,7 @@ func (tx *Tx) Associate(ctx context.Context, from, to crm.Ref, label string, pri
 		}
 		tx.note(ctx, plan.Change{Record: way.from.String(), What: plan.ChangeAssociation, Name: way.to.Object, Detail: way.to.String(), At: at})
 	}
-	return nil
+	return tx.recalculateWays(ctx, ways, at)
 }
 
 // maxLabels is how many labels an association has at the most (semantics §1.3).
@@ -122,7 +122,7 @@ func (tx *Tx) Dissociate(ctx context.Context, from, to crm.Ref, label string) (e
 		}
 		tx.note(ctx, plan.Change{Record: way.from.String(), What: plan.ChangeAssociation, Name: way.to.Object, Detail: way.to.String()})
 	}
-	return nil
+	return tx.recalculateWays(ctx, ways, time.Time{})
 }
 
 // unlink takes label or everything off one direction of an association.

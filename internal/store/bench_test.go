@@ -41,7 +41,7 @@ func fill(b *testing.B, s *store.Store) {
 	err := s.Tx(ctx, func(tx *store.Tx) error {
 		for i := range 1000 {
 			_, err := tx.Create(ctx, contact(i+1), map[string]string{
-				"email": "ann@example.com", "first_name": "Ann", "last_name": "Smith", "city": "Rome", "country": "Italy", "score": "5",
+				"email": "ann" + strconv.Itoa(i+1) + "@example.com", "first_name": "Ann", "last_name": "Smith", "city": "Rome", "country": "Italy", "score": "5",
 			}, noon, "import")
 			if err != nil {
 				return err

@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/millrace/millrace/internal/crm"
@@ -16,47 +14,22 @@ func (tx *Tx) note(ctx context.Context, change plan.Change) {
 	tx.noted = append(tx.noted, change)
 }
 
-// together is how many rows one statement adds or removes, where there are that many.
-const together = 50
-
 // flush writes the noted changes. It is the last thing that a transaction does: whoever holds a record until then has
 // its changes in the order in which they became true.
 func (tx *Tx) flush(ctx context.Context) (err error) {
 	defer wrap(&err, "noting what has changed")
-	for at := 0; at < len(tx.noted); {
-		rows := 1
-		if len(tx.noted)-at >= together {
-			rows = together
-		}
-		args := make([]any, 0, 6*rows)
-		for _, change := range tx.noted[at : at+rows] {
-			detail := change.Detail
-			if change.Values != nil {
-				if detail, err = encode(change.Values); err != nil {
-					return err
-				}
+	rows := make([][]any, len(tx.noted))
+	for i, change := range tx.noted {
+		detail := change.Detail
+		if change.Values != nil {
+			if detail, err = encode(change.Values); err != nil {
+				return err
 			}
-			args = append(args, change.Record, change.What, change.Name, detail, instant{change.At}, legible(change.Cause))
 		}
-		if _, err := tx.exec(ctx, `INSERT INTO changes (record, what, name, detail, at, cause) VALUES `+tuples(rows, 6), args...); err != nil {
-			return err
-		}
-		at += rows
+		rows[i] = []any{change.Record, change.What, change.Name, detail, instant{change.At}, legible(change.Cause)}
 	}
-	return nil
-}
-
-// tuples are the parameters of some rows.
-func tuples(rows, columns int) string {
-	texts := make([]string, 0, rows)
-	for row := range rows {
-		names := make([]string, 0, columns)
-		for column := range columns {
-			names = append(names, "$"+strconv.Itoa(row*columns+column+1))
-		}
-		texts = append(texts, "("+strings.Join(names, ", ")+")")
-	}
-	return strings.Join(texts, ", ")
+	_, err = tx.insert(ctx, `INSERT INTO changes (record, what, name, detail, at, cause)`, ``, rows)
+	return err
 }
 
 // Changed receives after a transaction of this store has noted changes; several may be told by one.

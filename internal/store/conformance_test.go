@@ -25,8 +25,8 @@ import (
 // that is closed when the test ends.
 func run(t *testing.T, open func(t *testing.T) *store.Store) {
 	for _, group := range []map[string]func(t *testing.T, s *store.Store){
-		transactions, records, associations, lists, users, events, waiting, workspace, ledger, journal, enrollments, outbox, badInput, concurrency, filters,
-		access, group,
+		transactions, records, uniqueness, calculations, associations, lists, users, events, waiting, workspace, ledger, journal, enrollments,
+		outbox, badInput, concurrency, filters, access, group,
 	} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {
@@ -131,7 +131,7 @@ var records = map[string]func(t *testing.T, s *store.Store){
 		require.NoError(t, err)
 		require.Equal(t, created, got)
 		require.Equal(t, crm.Record{
-			Ref: ann, Properties: map[string]string{"email": "ann@example.com"}, Created: noon, Updated: noon, Version: 1,
+			Ref: ann, Properties: map[string]string{"email": "ann@example.com"}, Created: noon, Updated: noon, Version: 1, Source: "import",
 		}, got)
 
 		later := noon.Add(time.Hour)

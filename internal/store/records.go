@@ -19,7 +19,7 @@ import (
 // maxNumber is the greatest id that is counted as a number.
 const maxNumber = 1_000_000_000_000_000
 
-const recordColumns = `record, properties, created, updated, version, deleted`
+const recordColumns = `record, properties, created, updated, version, source, deleted, merged_into`
 
 // get reads a record, which a transaction then holds: with ErrNotFound it has no content, with ErrDeleted it has.
 func (r reader) get(ctx context.Context, ref crm.Ref) (crm.Record, error) {
@@ -43,12 +43,17 @@ func (r reader) hold(ctx context.Context, ref crm.Ref) error {
 func scanRecord(row scanner) (crm.Record, error) {
 	var record crm.Record
 	var created, updated, deleted instant
-	err := row.Scan(reference{&record.Ref}, document[map[string]string]{&record.Properties}, &created, &updated, &record.Version, &deleted)
+	var into sql.NullString
+	err := row.Scan(reference{&record.Ref}, document[map[string]string]{&record.Properties}, &created, &updated, &record.Version, &record.Source, &deleted, &into)
 	if err != nil {
 		return crm.Record{}, err
 	}
 	record.Created, record.Updated = created.Time, updated.Time
-	if !deleted.IsZero() {
+	switch {
+	case into.Valid:
+		merged := &crm.MergedError{}
+		return record, errors.Join(merged.Into.UnmarshalText([]byte(into.String)), merged)
+	case !deleted.IsZero():
 		return record, crm.ErrDeleted
 	}
 	return record, nil
@@ -84,7 +89,7 @@ func (r reader) History(ctx context.Context, ref crm.Ref, property string) (vers
 }
 
 // Create adds a record; without an id it takes the object's next number. Errors: ErrExists,
-// crm.ErrDeleted when a deleted record has the id, crm.ErrInvalid.
+// crm.ErrDeleted when a deleted record has the id, crm.ErrInvalid, crm.ErrTaken.
 func (tx *Tx) Create(ctx context.Context, ref crm.Ref, values map[string]string, at time.Time, source string) (record crm.Record, err error) {
 	defer wrap(&err, "creating a record of %s", ref.Object)
 	catalog, err := tx.Catalog(ctx)
@@ -109,24 +114,55 @@ func (tx *Tx) Create(ctx context.Context, ref crm.Ref, values map[string]string,
 	if err != nil {
 		return crm.Record{}, err
 	}
-	record = crm.Record{Ref: ref, Properties: map[string]string{}, Created: stored(at), Updated: stored(at), Version: 1}
-	apply(record.Properties, changes)
-	text, err := encode(record.Properties)
+	record = arriving(ref, changes, at, source)
+	added, err := tx.add(ctx, catalog, []crm.Record{record})
+	if err == nil && !added {
+		_, err = tx.get(ctx, ref)
+		err = fmt.Errorf("%s: %w", ref, cmp.Or(err, ErrExists))
+	}
 	if err != nil {
 		return crm.Record{}, err
 	}
-	rows, err := tx.exec(ctx, `INSERT INTO records (record, object, id, id_length, properties, created, updated, version)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
-		ref.String(), ref.Object, ref.ID, utf8.RuneCountInString(ref.ID), text, instant{at}, instant{at}, record.Version)
-	if err != nil {
-		return crm.Record{}, err
+	return record, nil
+}
+
+// arriving is a record that is to be created with some values.
+func arriving(ref crm.Ref, values map[string]string, at time.Time, source string) crm.Record {
+	record := crm.Record{Ref: ref, Properties: map[string]string{}, Created: stored(at), Updated: stored(at), Version: 1, Source: legible(source)}
+	apply(record.Properties, values)
+	return record
+}
+
+// add writes new records of one object type with their history, and computes what is calculated of them. It tells
+// whether no id was in use; where one was, the transaction is of no use any more. Errors: crm.ErrTaken.
+func (tx *Tx) add(ctx context.Context, catalog *crm.Catalog, records []crm.Record) (added bool, err error) {
+	var rows, versions, uniques [][]any
+	for _, record := range records {
+		given := maps.Clone(record.Properties)
+		if _, err := tx.calculate(ctx, catalog, record); err != nil {
+			return false, err
+		}
+		text, err := encode(record.Properties)
+		if err != nil {
+			return false, err
+		}
+		ref := record.Ref.String()
+		rows = append(rows, []any{
+			ref, record.Object, record.ID, utf8.RuneCountInString(record.ID), text,
+			instant{record.Created}, instant{record.Updated}, record.Version, record.Source,
+		})
+		uniques = append(uniques, uniqueRows(record, catalog.Uniques(record.Object))...)
+		versions = append(versions, versionRows(record.Ref, given, record.Created, record.Source)...)
+		tx.note(ctx, plan.Change{Record: ref, What: plan.ChangeCreated, Values: record.Properties, At: record.Created})
 	}
-	if rows == 0 {
-		_, err := tx.get(ctx, ref)
-		return crm.Record{}, fmt.Errorf("%s: %w", ref, cmp.Or(err, ErrExists))
+	written, err := tx.insert(ctx, `INSERT INTO records (record, object, id, id_length, properties, created, updated, version, source)`, `ON CONFLICT DO NOTHING`, rows)
+	if err != nil || written < len(rows) {
+		return false, err
 	}
-	tx.note(ctx, plan.Change{Record: ref.String(), What: plan.ChangeCreated, Values: record.Properties, At: at})
-	return record, tx.remember(ctx, ref, record.Properties, at, source)
+	if err := tx.claimUnique(ctx, uniques); err != nil {
+		return false, err
+	}
+	return true, tx.addVersions(ctx, versions)
 }
 
 // nextID is the number after the last one of an object.
@@ -149,12 +185,21 @@ func (tx *Tx) countID(ctx context.Context, ref crm.Ref) error {
 }
 
 // Update changes properties; an empty value clears. Equal values leave no trace. Errors: crm.ErrNotFound,
-// crm.ErrDeleted, crm.ErrInvalid (also for a property that is read-only).
-func (tx *Tx) Update(ctx context.Context, ref crm.Ref, values map[string]string, at time.Time, source string) (err error) {
+// crm.ErrDeleted, crm.ErrInvalid (also for a property that is read-only), crm.ErrTaken.
+func (tx *Tx) Update(ctx context.Context, ref crm.Ref, values map[string]string, at time.Time, source string) error {
+	return tx.UpdateVersion(ctx, ref, 0, values, at, source)
+}
+
+// UpdateVersion is Update of a record that has to be of a version still; 0 is any. Errors: as Update, and
+// crm.ErrConflict.
+func (tx *Tx) UpdateVersion(ctx context.Context, ref crm.Ref, version int, values map[string]string, at time.Time, source string) (err error) {
 	defer wrap(&err, "updating %s", ref)
 	record, err := tx.get(ctx, ref)
 	if err != nil {
 		return err
+	}
+	if version != 0 && version != record.Version {
+		return fmt.Errorf("it %w: it has version %d, not %d", crm.ErrConflict, record.Version, version)
 	}
 	catalog, err := tx.Catalog(ctx)
 	if err != nil {
@@ -164,7 +209,7 @@ func (tx *Tx) Update(ctx context.Context, ref crm.Ref, values map[string]string,
 	if err != nil {
 		return err
 	}
-	return tx.change(ctx, &record, changes, at, source)
+	return tx.change(ctx, catalog, &record, changes, at, source)
 }
 
 // Upsert creates the record or, when it is there, changes the given properties, read-only ones included:
@@ -190,7 +235,7 @@ func (tx *Tx) Upsert(ctx context.Context, ref crm.Ref, values map[string]string,
 	if err != nil {
 		return crm.Record{}, false, err
 	}
-	return record, false, tx.change(ctx, &record, changes, at, source)
+	return record, false, tx.change(ctx, catalog, &record, changes, at, source)
 }
 
 // Increment adds by to a number property, exactly; a missing value counts as 0. Errors: as Update.
@@ -217,31 +262,56 @@ func (tx *Tx) Increment(ctx context.Context, ref crm.Ref, property string, by cr
 	if err != nil {
 		return crm.Number{}, err
 	}
-	return sum, tx.change(ctx, &record, changes, at, source)
+	return sum, tx.change(ctx, catalog, &record, changes, at, source)
 }
 
-// Delete hides a record: Get answers crm.ErrDeleted until it is restored. Errors: crm.ErrNotFound,
-// crm.ErrDeleted.
+// Delete hides a record: Get answers crm.ErrDeleted until it is restored. Its unique values are free. Errors:
+// crm.ErrNotFound, crm.ErrDeleted.
 func (tx *Tx) Delete(ctx context.Context, ref crm.Ref, at time.Time) (err error) {
 	defer wrap(&err, "deleting %s", ref)
 	if _, err := tx.get(ctx, ref); err != nil {
 		return err
 	}
 	tx.note(ctx, plan.Change{Record: ref.String(), What: plan.ChangeDeleted, At: at})
-	_, err = tx.exec(ctx, `UPDATE records SET deleted = $1, version = version + 1 WHERE record = $2`, instant{at}, ref.String())
+	if err := tx.hide(ctx, ref, at); err != nil {
+		return err
+	}
+	return tx.recalculateOthers(ctx, ref, at)
+}
+
+// hide marks a record as deleted.
+func (tx *Tx) hide(ctx context.Context, ref crm.Ref, at time.Time) error {
+	if err := tx.freeUnique(ctx, ref); err != nil {
+		return err
+	}
+	_, err := tx.exec(ctx, `UPDATE records SET deleted = $1, version = version + 1 WHERE record = $2`, instant{at}, ref.String())
 	return err
 }
 
-// Restore brings a deleted record back as it was; one that is not deleted stays as it is. Errors:
-// crm.ErrNotFound.
+// Restore brings a deleted record back as it was; one that is not deleted stays as it is. Errors: crm.ErrNotFound,
+// crm.MergedError, crm.ErrTaken when another record has got one of its unique values.
 func (tx *Tx) Restore(ctx context.Context, ref crm.Ref) (err error) {
 	defer wrap(&err, "restoring %s", ref)
-	if _, err := tx.get(ctx, ref); err == nil || !errors.Is(err, crm.ErrDeleted) {
+	record, err := tx.get(ctx, ref)
+	var merged *crm.MergedError
+	if err == nil || !errors.Is(err, crm.ErrDeleted) || errors.As(err, &merged) {
+		return err
+	}
+	catalog, err := tx.Catalog(ctx)
+	if err != nil {
+		return err
+	}
+	if err := tx.claimUnique(ctx, uniqueRows(record, catalog.Uniques(ref.Object))); err != nil {
 		return err
 	}
 	tx.note(ctx, plan.Change{Record: ref.String(), What: plan.ChangeRestored})
-	_, err = tx.exec(ctx, `UPDATE records SET deleted = NULL, version = version + 1 WHERE record = $1`, ref.String())
-	return err
+	if _, err = tx.exec(ctx, `UPDATE records SET deleted = NULL, version = version + 1 WHERE record = $1`, ref.String()); err != nil {
+		return err
+	}
+	if err := tx.recalculate(ctx, catalog, ref, record.Updated, record.Source, 0); err != nil {
+		return err
+	}
+	return tx.recalculateOthers(ctx, ref, record.Updated)
 }
 
 // canonical brings values into the form in which they are stored; writable refuses read-only properties.
@@ -251,7 +321,11 @@ func canonical(catalog *crm.Catalog, object string, values map[string]string, wr
 		if err := checkNames(name); err != nil || name == "" {
 			return nil, errors.Join(fmt.Errorf("%w: property %q", crm.ErrInvalid, name), err)
 		}
-		if property, declared := catalog.Property(object, name); writable && declared && !property.Writable() {
+		property, _ := catalog.Property(object, name)
+		switch {
+		case !property.Calculated.Formula().IsZero() || property.Calculated.Rollup() != nil:
+			return nil, fmt.Errorf("%w: property %s is calculated", crm.ErrInvalid, name)
+		case writable && !property.Writable():
 			return nil, fmt.Errorf("%w: property %s is read-only", crm.ErrInvalid, name)
 		}
 		text, err := catalog.Canonical(object, name, values[name])
@@ -274,14 +348,29 @@ func apply(properties, changes map[string]string) {
 	}
 }
 
-// change writes what differs and its history. The version counter makes sure that nobody else changed the
-// record since it was read.
-func (tx *Tx) change(ctx context.Context, record *crm.Record, changes map[string]string, at time.Time, source string) error {
+// change writes what differs, its history, and what is calculated from it. The version counter makes sure that nobody
+// else changed the record since it was read.
+func (tx *Tx) change(ctx context.Context, catalog *crm.Catalog, record *crm.Record, changes map[string]string, at time.Time, source string) error {
 	maps.DeleteFunc(changes, func(name, text string) bool { return record.Properties[name] == text })
 	if len(changes) == 0 {
 		return nil
 	}
+	return tx.rewrite(ctx, catalog, record, changes, at, source, 0)
+}
+
+// rewrite writes changes of a record, none included, and what is calculated from them, here and in associated records.
+// depth counts the records on the way.
+func (tx *Tx) rewrite(ctx context.Context, catalog *crm.Catalog, record *crm.Record, changes map[string]string, at time.Time, source string, depth int) error {
+	before := crm.Record{Ref: record.Ref, Properties: maps.Clone(record.Properties)}
 	apply(record.Properties, changes)
+	all, err := tx.calculate(ctx, catalog, *record)
+	if err != nil {
+		return err
+	}
+	maps.Copy(all, changes)
+	if len(all) == 0 {
+		return nil
+	}
 	text, err := encode(record.Properties)
 	if err != nil {
 		return err
@@ -292,26 +381,34 @@ func (tx *Tx) change(ctx context.Context, record *crm.Record, changes map[string
 		return err
 	}
 	if rows == 0 {
-		return errors.New("somebody else changed it at the same moment: try again")
+		return fmt.Errorf("it %w at the same moment: try again", crm.ErrConflict)
 	}
 	record.Updated = stored(at)
 	record.Version++
-	if err := tx.remember(ctx, record.Ref, changes, at, source); err != nil {
+	if err := tx.moveUnique(ctx, catalog, before, *record); err != nil {
 		return err
 	}
-	return tx.changed(ctx, *record, changes, at)
+	if err := tx.addVersions(ctx, versionRows(record.Ref, changes, at, source)); err != nil {
+		return err
+	}
+	if err := tx.changed(ctx, *record, all, at); err != nil {
+		return err
+	}
+	return tx.rollUp(ctx, catalog, record.Ref, all, at, source, depth)
 }
 
-// remember adds changes to the history of their properties.
-func (tx *Tx) remember(ctx context.Context, ref crm.Ref, changes map[string]string, at time.Time, source string) error {
+// versionRows are the rows of the history of changes.
+func versionRows(ref crm.Ref, changes map[string]string, at time.Time, source string) [][]any {
+	rows := make([][]any, 0, len(changes))
 	for _, name := range slices.Sorted(maps.Keys(changes)) {
-		_, err := tx.exec(ctx, `INSERT INTO property_versions (record, property, value, at, source) VALUES ($1, $2, $3, $4, $5)`,
-			ref.String(), name, changes[name], instant{at}, legible(source))
-		if err != nil {
-			return err
-		}
+		rows = append(rows, []any{ref.String(), name, changes[name], instant{at}, legible(source)})
 	}
-	return nil
+	return rows
+}
+
+func (tx *Tx) addVersions(ctx context.Context, rows [][]any) error {
+	_, err := tx.insert(ctx, `INSERT INTO property_versions (record, property, value, at, source)`, ``, rows)
+	return err
 }
 
 // checkRef refuses what cannot be read back as a reference.
@@ -331,6 +428,11 @@ func (s *Store) Create(ctx context.Context, ref crm.Ref, values map[string]strin
 // Update is Tx.Update in a transaction of its own.
 func (s *Store) Update(ctx context.Context, ref crm.Ref, values map[string]string, at time.Time, source string) error {
 	return s.Tx(ctx, func(tx *Tx) error { return tx.Update(ctx, ref, values, at, source) })
+}
+
+// UpdateVersion is Tx.UpdateVersion in a transaction of its own.
+func (s *Store) UpdateVersion(ctx context.Context, ref crm.Ref, version int, values map[string]string, at time.Time, source string) error {
+	return s.Tx(ctx, func(tx *Tx) error { return tx.UpdateVersion(ctx, ref, version, values, at, source) })
 }
 
 // Upsert is Tx.Upsert in a transaction of its own.

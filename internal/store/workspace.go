@@ -65,7 +65,7 @@ func (tx *Tx) Publish(ctx context.Context, p Publication) (published Published, 
 		}
 	}
 	if p.Catalog != nil {
-		if err := tx.setSetting(ctx, settingCatalog, listed(p.Catalog)); err != nil {
+		if err := tx.setCatalog(ctx, p.Catalog, p.At); err != nil {
 			return Published{}, err
 		}
 	}
@@ -157,6 +157,18 @@ func listed(catalog *crm.Catalog) objects {
 		list.Objects = append(list.Objects, object)
 	}
 	return list
+}
+
+// setCatalog makes records fit a catalog. Errors: crm.ErrTaken.
+func (tx *Tx) setCatalog(ctx context.Context, catalog *crm.Catalog, at time.Time) error {
+	old, err := tx.Catalog(ctx)
+	if err != nil {
+		return err
+	}
+	if err := tx.setSetting(ctx, settingCatalog, listed(catalog)); err != nil {
+		return err
+	}
+	return tx.adopt(ctx, old, catalog, at)
 }
 
 func (tx *Tx) setSetting(ctx context.Context, name string, value any) error {
