@@ -75,7 +75,10 @@ Unconfirmed, and so our design: stickiness, and that the spread is by chance and
 	},
 })
 
-func bucketOf(subject string) uint64 {
+func bucketOf(subject string) uint64 { return hashOf(subject) % buckets }
+
+// hashOf is a number that is the same for the same subject, and any for another one.
+func hashOf(subject string) uint64 {
 	sum := sha256.Sum256([]byte(subject))
-	return binary.BigEndian.Uint64(sum[:8]) % buckets
+	return binary.BigEndian.Uint64(sum[:8])
 }

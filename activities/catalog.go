@@ -27,6 +27,8 @@ func Kinds() []action.Kind {
 		adjustNumberProperty,
 		createTask,
 		createNote,
+		rotateRecordToOwner,
+		assignConversationOwner,
 		createAssociation,
 		applyAssociationLabel,
 		updateAssociationLabel,

@@ -2,6 +2,7 @@ package crm
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -95,6 +96,16 @@ func (d Date) MarshalJSON() ([]byte, error) {
 // Describe tells readers about the source form.
 func (Date) Describe() schema.Description {
 	return schema.Description{Name: "date", Doc: "A calendar day, as 2027-05-10.", Schema: asText(`^\d{4}-\d{2}-\d{2}$`)}
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (d *Date) UnmarshalJSON(data []byte) (err error) {
+	var text string
+	if err := json.Unmarshal(data, &text); err != nil || text == "" {
+		return err
+	}
+	*d, err = ParseDate(text)
+	return err
 }
 
 // UnmarshalNode reads an ISO date.

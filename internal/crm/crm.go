@@ -94,6 +94,7 @@ type User struct {
 	Team   string   // the primary team
 	Teams  []string // extra teams
 	Roles  []Role   // what the user may do
+	Away   []Absence
 }
 
 // Event is something that happened to a record.
@@ -163,6 +164,12 @@ type Records interface {
 	AddToList(ctx context.Context, list string, ref Ref, at time.Time) (added bool, err error)
 	// RemoveFromList takes a record off a static list and tells whether it was on it.
 	RemoveFromList(ctx context.Context, list string, ref Ref) (removed bool, err error)
+	// Upsert creates a record or changes the given properties of it, read-only ones included, which only the system
+	// writes. Errors: ErrDeleted, ErrInvalid.
+	Upsert(ctx context.Context, ref Ref, values map[string]string, at time.Time, source string) (record Record, created bool, err error)
+	// Rotate chooses the next of shares by a counter and returns the user, "" when all are away. Another roster starts
+	// the counts anew.
+	Rotate(ctx context.Context, counter, roster string, shares []Share) (user string, err error)
 	// Increment adds by to a number property atomically; a missing value counts as 0. It returns the new value.
 	Increment(ctx context.Context, ref Ref, property string, by Number, at time.Time, source string) (Number, error)
 }

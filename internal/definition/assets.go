@@ -35,18 +35,19 @@ type people struct {
 }
 
 type user struct {
-	ID     string   `json:"id" doc:"Stable id, in owner properties." required:"true" min:"1" max:"200"`
-	Name   string   `json:"name" doc:"Full name."`
-	Email  string   `json:"email" doc:"Address."`
-	Active bool     `json:"active" doc:"Inactive users are assigned and told nothing." default:"true"`
-	Team   string   `json:"team" doc:"Primary team."`
-	Teams  []string `json:"teams" doc:"Extra teams."`
-	Roles  []string `json:"roles" doc:"What the user may do: view, edit, publish, enroll, or everything as admin." enum:"view,edit,publish,enroll,admin"`
+	ID     string        `json:"id" doc:"Stable id, in owner properties." required:"true" min:"1" max:"200"`
+	Name   string        `json:"name" doc:"Full name."`
+	Email  string        `json:"email" doc:"Address."`
+	Active bool          `json:"active" doc:"Inactive users are assigned and told nothing." default:"true"`
+	Team   string        `json:"team" doc:"Primary team."`
+	Teams  []string      `json:"teams" doc:"Extra teams."`
+	Away   []crm.Absence `json:"away" doc:"Days on which nothing is assigned by rotation to who is away."`
+	Roles  []string      `json:"roles" doc:"What the user may do: view, edit, publish, enroll, or everything as admin." enum:"view,edit,publish,enroll,admin"`
 }
 
 // user is the user that an entry describes.
 func (u user) user() crm.User {
-	found := crm.User{ID: u.ID, Name: u.Name, Email: u.Email, Active: u.Active, Team: u.Team, Teams: u.Teams}
+	found := crm.User{ID: u.ID, Name: u.Name, Email: u.Email, Active: u.Active, Team: u.Team, Teams: u.Teams, Away: u.Away}
 	for _, role := range u.Roles {
 		found.Roles = append(found.Roles, crm.Role(role))
 	}
@@ -83,6 +84,11 @@ func (r *workspaceReader) readUsers(name string) {
 		}
 		for _, team := range named {
 			r.nameTeam(team, declared)
+		}
+		for i, away := range one.Away {
+			if away.To.Compare(away.From) < 0 {
+				r.found.Errorf(item.Get("away").Items[i].Pos, "wrong-value", "away: the last day is before the first")
+			}
 		}
 		r.Users = append(r.Users, one.user())
 	}

@@ -241,7 +241,7 @@ func walk(v reflect.Value, visit func(value any)) {
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() {
+			if field := v.Type().Field(i); field.IsExported() || field.Anonymous {
 				walk(v.Field(i), visit)
 			}
 		}

@@ -395,7 +395,7 @@ var users = map[string]func(t *testing.T, s *store.Store){
 	"users are found by id and address, teams by id": func(t *testing.T, s *store.Store) {
 		ctx := t.Context()
 		people := []crm.User{
-			{ID: "zoe", Name: "Zoe", Email: "Zoe@Example.com", Active: true, Team: "support", Teams: []string{"sales"}, Roles: []crm.Role{crm.RoleView, crm.RoleEdit}},
+			{ID: "zoe", Name: "Zoe", Email: "Zoe@Example.com", Active: true, Team: "support", Teams: []string{"sales"}, Away: []crm.Absence{{From: crm.Date{Year: 2027, Month: 8, Day: 2}, To: crm.Date{Year: 2027, Month: 8, Day: 3}}}, Roles: []crm.Role{crm.RoleView, crm.RoleEdit}},
 			{ID: "max", Name: "Max", Active: true, Team: "sales", Teams: []string{"sales"}},
 			{ID: "eve", Name: "Eve", Email: "eve@example.com", Team: "sales"},
 		}
@@ -1413,6 +1413,22 @@ var concurrency = map[string]func(t *testing.T, s *store.Store){
 		for pair := range pairs {
 			require.True(t, heard[pair][0] || heard[pair][1], "%s was neither seen nor told", awaited(pair))
 		}
+	},
+	"everybody takes turns": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		shares := []crm.Share{{User: "zoe", Weight: 1}, {User: "max", Weight: 2}, {User: "eve", Weight: 1, Away: true}}
+		var taken sync.Map
+		together(t, 12, func(worker int) error {
+			user, err := s.Rotate(ctx, "w/rotate", "roster", shares)
+			taken.Store(worker, user)
+			return err
+		})
+		counts := map[any]int{}
+		taken.Range(func(_, user any) bool { counts[user]++; return true })
+		require.Equal(t, map[any]int{"zoe": 4, "max": 8}, counts)
+		next, err := s.Rotate(ctx, "w/rotate", "another roster", shares)
+		require.NoError(t, err)
+		require.Equal(t, "zoe", next)
 	},
 	"users are replaced as a whole": func(t *testing.T, s *store.Store) {
 		ctx := t.Context()

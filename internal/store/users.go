@@ -9,10 +9,10 @@ import (
 	"github.com/millrace/millrace/internal/crm"
 )
 
-const userColumns = `u.id, u.name, u.email, u.active, u.team, u.teams, u.roles`
+const userColumns = `u.id, u.name, u.email, u.active, u.team, u.teams, u.roles, u.away`
 
 func scanUser(row scanner) (user crm.User, err error) {
-	return user, row.Scan(&user.ID, &user.Name, &user.Email, &user.Active, &user.Team, document[[]string]{&user.Teams}, document[[]crm.Role]{&user.Roles})
+	return user, row.Scan(&user.ID, &user.Name, &user.Email, &user.Active, &user.Team, document[[]string]{&user.Teams}, document[[]crm.Role]{&user.Roles}, document[[]crm.Absence]{&user.Away})
 }
 
 // User finds a user by id, else by address, whatever its case. Errors: crm.ErrNotFound.
@@ -79,12 +79,16 @@ func (tx *Tx) addUser(ctx context.Context, user crm.User, place int) error {
 	if err != nil {
 		return err
 	}
+	away, err := encode(user.Away)
+	if err != nil {
+		return err
+	}
 	roles, err := encode(user.Roles)
 	if err != nil {
 		return err
 	}
-	_, err = tx.exec(ctx, `INSERT INTO users (id, place, name, email, address, active, team, teams, roles) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		user.ID, place, legible(user.Name), user.Email, strings.ToLower(user.Email), user.Active, user.Team, teams, roles)
+	_, err = tx.exec(ctx, `INSERT INTO users (id, place, name, email, address, active, team, teams, roles, away) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		user.ID, place, legible(user.Name), user.Email, strings.ToLower(user.Email), user.Active, user.Team, teams, roles, away)
 	if err != nil {
 		return err
 	}
