@@ -35,6 +35,7 @@ connection was cut in the middle nobody can say whether it left, and it is not s
 Unconfirmed, and so our design: one mail per visit and address.`,
 	Example: "send_email: {email: welcome}",
 	Outputs: []action.Output{{Name: "sent_email", Type: "string", Doc: "Key of the send, for waits whose events answer it."}},
+	Channel: "email",
 	Effect:  action.Messages,
 	Attempt: 45 * time.Minute, // a hundred mails to a slow server
 	Run: func(ctx context.Context, env *action.Env, call plan.Call, cfg sendEmailConfig) (plan.Outcome, error) {

@@ -30,6 +30,7 @@ fails (` + "`no-recipient`" + `). Nobody gets it twice from one visit.
 Unconfirmed, and so our design: primary members only, and failing without a recipient.`,
 	Example: `send_internal_email_notification: {owner_properties: [hubspot_owner_id], subject: "New lead", body: "{{ contact.email }} signed up."}`,
 	Outputs: []action.Output{{Name: "sent_email", Type: "string", Doc: "Key of the send, for waits whose events answer it."}},
+	Channel: "email",
 	Effect:  action.Messages,
 	Attempt: 45 * time.Minute, // a large team and a slow server
 	Check: func(cfg sendInternalEmailNotificationConfig, at schema.Pos, problems *schema.Diagnostics) {

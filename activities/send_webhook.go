@@ -63,6 +63,7 @@ HubSpot reads ` + "`Retry-After`" + ` as milliseconds, against the standard; we 
 the body and of the outputs.`,
 	Example: `send_webhook: {url: "https://example.com/leads", body: {email: "{{ contact.email }}"}, outputs: {id: {path: data.id}}}`,
 	Outputs: []action.Output{{Name: "status", Type: "number", Doc: "Status of the answer. The outputs of the config stand beside it."}},
+	Channel: "webhook",
 	Effect:  action.Requests,
 	Attempt: 45 * time.Second,
 	Check:   checkSendWebhook,

@@ -2,9 +2,12 @@ package testsuite_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/millrace/millrace/internal/provider/smtptest"
+	"github.com/millrace/millrace/worker"
 	"github.com/stretchr/testify/require"
 )
 
@@ -35,4 +38,22 @@ func TestDoctorFindsNothingWhereEverythingRuns(t *testing.T) {
 		return code == 0 && json.Unmarshal([]byte(stdout), &found) == nil && found.OK
 	}, patience, patience/100)
 	require.Empty(t, mail.Messages())
+}
+
+// TestDoctorMissesAWorkerOfALimitedChannel: one that does not know the queue is none.
+func TestDoctorMissesAWorkerOfALimitedChannel(t *testing.T) {
+	t.Parallel()
+	workspace := limited("http://127.0.0.1:1", "quotas: {email: {limit: 5, per: 1s}}\n")
+	s := newStage(t, limited("http://127.0.0.1:1", ""))
+	shell := s.shell(t, workspace)
+	s.work(t, func(options *worker.Options) { options.Look = time.Hour })
+	doctor := func() string {
+		stdout, _, _ := shell.run(t, "doctor")
+		return stdout
+	}
+	require.Eventually(t, func() bool { return strings.Contains(doctor(), "worker       ok ") }, patience, patience/100)
+	shell.ok(t, "push")
+	require.Contains(t, doctor(), "nobody works on the task queue millrace-email of namespace "+s.Namespace+": start `millrace worker`")
+	s.work(t)
+	require.Eventually(t, func() bool { return strings.Contains(doctor(), "worker       ok ") }, patience, patience/100)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/millrace/millrace/internal/action"
@@ -33,6 +34,7 @@ type Options struct {
 	Kinds     []action.Kind
 	Provide   func(account Account) (action.Providers, error) // nil = Configured
 	Queue     string                                          // "" = plan.TaskQueue
+	Look      time.Duration                                   // how often the limits of channels are looked at; 0 = every ten seconds
 	Log       *slog.Logger
 	Simulated *action.Simulated // nil in production
 }
@@ -91,17 +93,39 @@ func Run(ctx context.Context, options Options) error {
 	tuned := tuning.Options()
 	tuned.WorkerStopTimeout, tuned.DeadlockDetectionTimeout = drainTime, 5*time.Second
 	tuned.DefaultHeartbeatThrottleInterval, tuned.MaxHeartbeatThrottleInterval = 2*time.Second, 2*time.Second // or a pause of a moment looks like a death
-	tuned.OnFatalError = func(err error) { fatal <- err }
+	tuned.OnFatalError = func(err error) {
+		select {
+		case fatal <- err:
+		default: // one is enough
+		}
+	}
 	w := worker.New(options.Temporal, queue, tuned)
 	Register(w, options)
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("starting the worker on task queue %s: %w", queue, err)
 	}
-	defer w.Stop()
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-fatal:
-		return errors.Join(errors.New("the worker lost its Temporal server"), err)
+	limited := &channels{options: options, tuned: tuned}
+	defer func() { // all drain at once
+		var draining sync.WaitGroup
+		draining.Go(w.Stop)
+		draining.Go(limited.stop)
+		draining.Wait()
+	}()
+	if err := limited.follow(ctx); err != nil {
+		return err
+	}
+	look := time.NewTicker(cmp.Or(options.Look, lookEvery))
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-fatal:
+			return errors.Join(errors.New("the worker lost its Temporal server"), err)
+		case <-look.C:
+			if err := limited.follow(ctx); err != nil && ctx.Err() == nil {
+				options.Log.Error("looking at the limits of channels; they stay as they were", "error", err)
+			}
+		}
 	}
 }

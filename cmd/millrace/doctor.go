@@ -53,10 +53,10 @@ func newDoctor(a *app) *cobra.Command {
 		Use:   "doctor",
 		Short: "Check that everything is in order, or how to mend it",
 		Long: `Look at everything that enrollments need: the database and its migrations,
-secrets and mail server, whether the workspace around the working directory is
-published, and the Temporal server, its namespace and search attributes, and
-whether a worker works. When there is a problem, the command fails and says how
-to mend it.
+secrets, mail server and quotas, whether the workspace around the working
+directory is published, and the Temporal server, its namespace and search
+attributes, and whether a worker works, also on what quotas hold back. When
+there is a problem, the command fails and says how to mend it.
 
 Secrets and mail server are looked at with the environment of this command: run
 it where the worker runs.`,
@@ -69,17 +69,22 @@ it where the worker runs.`,
 }
 
 func (a *app) doctor(ctx context.Context) error {
-	found := checkup{}
+	found, queues := checkup{}, []string{plan.TaskQueue}
 	if err := a.withStore(ctx, func(books *store.Store) error {
 		found.look("database", func() (string, error) { return examineStore(ctx, books) })
 		a.examineAccount(ctx, &found, books)
 		a.examineWorkspace(ctx, &found, books)
+		found.look("quotas", func() (string, error) {
+			limited, err := worker.Queues(ctx, books)
+			queues = append(queues, slices.Sorted(maps.Keys(limited))...)
+			return cmp.Or(strings.Join(queues[1:], ", "), "none"), err
+		})
 		return nil
 	}); err != nil {
 		found.look("database", func() (string, error) { return "", err })
-		found.skip("needs the database", "secrets", "mail server", "workspace")
+		found.skip("needs the database", "secrets", "mail server", "workspace", "quotas")
 	}
-	a.examineTemporal(ctx, &found)
+	a.examineTemporal(ctx, &found, queues)
 	found.OK = !slices.ContainsFunc(found.Checks, func(one finding) bool { return one.State == stateProblem })
 	if err := a.show(found, func(w io.Writer) {
 		rows := [][]string{{"CHECK", "STATE", "DETAIL"}}
@@ -227,7 +232,7 @@ func (a *app) examineWorkspace(ctx context.Context, found *checkup, books *store
 }
 
 // examineTemporal looks at the server, the namespace and who works there.
-func (a *app) examineTemporal(ctx context.Context, found *checkup) {
+func (a *app) examineTemporal(ctx context.Context, found *checkup, queues []string) {
 	var server *temporal
 	reached := found.look("temporal", func() (_ string, err error) {
 		if server, err = a.dial(ctx, slog.LevelError); err != nil {
@@ -250,27 +255,42 @@ func (a *app) examineTemporal(ctx context.Context, found *checkup) {
 		found.skip("needs the namespace", "worker")
 		return
 	}
-	found.look("worker", func() (string, error) { return a.examineWorker(ctx, server) })
+	found.look("worker", func() (string, error) { return a.examineWorker(ctx, server, queues) })
 }
 
-// examineWorker tells who asked for our work of late.
-func (a *app) examineWorker(ctx context.Context, server *temporal) (string, error) {
+// examineWorker tells who asked for our work of late, on the queue of everything and on those of limited channels.
+func (a *app) examineWorker(ctx context.Context, server *temporal, queues []string) (string, error) {
 	var workers []string
-	for _, kind := range []enums.TaskQueueType{enums.TASK_QUEUE_TYPE_ACTIVITY, enums.TASK_QUEUE_TYPE_WORKFLOW} {
-		described, err := server.DescribeTaskQueue(ctx, plan.TaskQueue, kind)
-		if err != nil {
-			return "", fmt.Errorf("asking the Temporal server who works on the task queue %s: %w", plan.TaskQueue, err)
+	for _, queue := range queues {
+		kinds := []enums.TaskQueueType{enums.TASK_QUEUE_TYPE_ACTIVITY}
+		if queue == plan.TaskQueue {
+			kinds = append(kinds, enums.TASK_QUEUE_TYPE_WORKFLOW)
 		}
-		workers = nil
-		for _, poller := range described.GetPollers() {
-			if a.Now().Sub(poller.GetLastAccessTime().AsTime()) < pollTime {
-				workers = append(workers, poller.GetIdentity())
+		for _, kind := range kinds {
+			there, err := a.polling(ctx, server, queue, kind)
+			if err != nil {
+				return "", err
 			}
-		}
-		if len(workers) == 0 {
-			return "", fmt.Errorf("nobody works on the task queue %s of namespace %s: start `millrace worker`", plan.TaskQueue, server.Namespace)
+			workers = append(workers, there...)
 		}
 	}
 	slices.Sort(workers)
 	return strings.Join(slices.Compact(workers), ", "), nil
+}
+
+// polling lists who asked for work of a task queue of late; that nobody did is an error.
+func (a *app) polling(ctx context.Context, server *temporal, queue string, kind enums.TaskQueueType) (workers []string, err error) {
+	described, err := server.DescribeTaskQueue(ctx, queue, kind)
+	if err != nil {
+		return nil, fmt.Errorf("asking the Temporal server who works on the task queue %s: %w", queue, err)
+	}
+	for _, poller := range described.GetPollers() {
+		if a.Now().Sub(poller.GetLastAccessTime().AsTime()) < pollTime {
+			workers = append(workers, poller.GetIdentity())
+		}
+	}
+	if len(workers) == 0 {
+		return nil, fmt.Errorf("nobody works on the task queue %s of namespace %s: start `millrace worker`", queue, server.Namespace)
+	}
+	return workers, nil
 }

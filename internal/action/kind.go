@@ -62,7 +62,8 @@ type Spec[C any] struct {
 	Objects  []string // record types it is allowed on; nil = any
 	Ports    []string // nil = next; `failed` is always there
 	Outputs  []Output
-	Local    bool // quick, and touches nothing but our own store
+	Local    bool   // quick, and touches nothing but our own store
+	Channel  string // the way that its calls leave by, which a quota may limit: email, webhook; "" = they do not leave
 	Effect   Effect
 	Attempt  time.Duration // longest single attempt; 0 = 30 s
 	GiveUp   time.Duration // longest time over all attempts; 0 = 3 days
@@ -88,6 +89,7 @@ type Kind struct {
 	Objects  []string
 	Outputs  []Output
 	Local    bool
+	Channel  string
 	Effect   Effect
 	Attempt  time.Duration
 	GiveUp   time.Duration
@@ -110,7 +112,7 @@ func Define[C any](spec Spec[C]) Kind {
 	schema.CheckType(config)
 	return Kind{
 		ID: spec.ID, Aliases: spec.Aliases, Category: spec.Category, Summary: spec.Summary, Doc: spec.Doc, Example: spec.Example,
-		Objects: spec.Objects, Outputs: spec.Outputs, Local: spec.Local, Effect: spec.Effect,
+		Objects: spec.Objects, Outputs: spec.Outputs, Local: spec.Local, Channel: spec.Channel, Effect: spec.Effect,
 		Attempt: cmp.Or(spec.Attempt, 30*time.Second), GiveUp: cmp.Or(spec.GiveUp, 3*24*time.Hour),
 		Config: config,
 		static: static(spec.Ports),

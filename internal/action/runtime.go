@@ -69,19 +69,23 @@ func (rt *Runtime) Register(registry Registry, kinds []Kind) {
 
 // execute is one attempt of one call.
 func (rt *Runtime) execute(ctx context.Context, kind Kind, call plan.Call) (plan.Outcome, error) {
-	info := activity.GetInfo(ctx)
+	info, outer := activity.GetInfo(ctx), ctx
 	now, seed := call.Now, int64(0)
 	if !info.IsLocalActivity {
 		now = now.Add(max(0, info.StartedTime.Sub(info.ScheduledTime)))
-		var stop func()
-		ctx, stop = attend(ctx)
-		defer stop()
 	}
 	if rt.Simulated != nil {
 		now, seed = rt.Simulated.Clock(), rt.Simulated.Seed
 		if err := rt.Simulated.Before(ctx, now); err != nil {
 			return plan.Outcome{}, err
 		}
+	}
+	began := now
+	if !info.IsLocalActivity {
+		began = firstBegan(ctx, now)
+		var stop func()
+		ctx, stop = attend(ctx, began)
+		defer stop()
 	}
 	step := &step{Runtime: rt, kind: kind, env: &Env{
 		store: rt.Store, call: call, key: call.Key(), now: now, seed: seed,
@@ -98,14 +102,37 @@ func (rt *Runtime) execute(ctx context.Context, kind Kind, call plan.Call) (plan
 	var wait time.Duration
 	if !info.IsLocalActivity {
 		wait = retryDelay(info.Attempt, err)
+		if !IsPermanent(err) && step.spent(now.Add(wait).Sub(began)) {
+			err = Permanent("gave-up", "%v", err)
+		}
+		activity.RecordHeartbeat(outer, began)
 	}
 	step.failed(ctx, info.Attempt, wait, err)
 	return plan.Outcome{}, applicationError(err, wait)
 }
 
+// firstBegan is when the first attempt of a call began, which each attempt tells the next one by its heartbeats.
+func firstBegan(ctx context.Context, now time.Time) time.Time {
+	var began time.Time
+	if activity.HasHeartbeatDetails(ctx) && activity.GetHeartbeatDetails(ctx, &began) == nil {
+		return began
+	}
+	return now
+}
+
+// spent tells whether the next attempt would come later than the kind's GiveUp after the first one. Temporal sees
+// to that itself, but for a call with a limited channel: what it waits for its turn is none of its time.
+func (s *step) spent(passed time.Duration) bool {
+	if s.action == nil {
+		return false
+	}
+	node := s.action.published.Nodes[s.env.call.Node]
+	return node.GiveUp == 0 && passed > s.kind.GiveUp
+}
+
 // attend heartbeats until stop is called. The context it returns outlives a cancellation: an attempt that
 // has begun finishes, and Temporal starts no other (design §5, "Guard").
-func attend(ctx context.Context) (context.Context, func()) {
+func attend(ctx context.Context, began time.Time) (context.Context, func()) {
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	if deadline, bounded := ctx.Deadline(); bounded {
 		running, cancel = context.WithDeadline(context.WithoutCancel(ctx), deadline)
@@ -117,7 +144,7 @@ func attend(ctx context.Context) (context.Context, func()) {
 			case <-running.Done():
 				return
 			case <-ticker.C:
-				activity.RecordHeartbeat(ctx)
+				activity.RecordHeartbeat(ctx, began)
 			}
 		}
 	}()

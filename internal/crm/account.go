@@ -9,6 +9,7 @@ type Account struct {
 	GDPR      bool      `json:"gdpr,omitempty" doc:"Send marketing mail only to people who opted in."`
 	Providers Providers `json:"providers,omitzero" doc:"What sends; without a provider messages go to the outbox."`
 	Egress    Egress    `json:"egress,omitzero" doc:"Which networks webhooks may reach beyond the public internet."`
+	Quotas    Quotas    `json:"quotas,omitempty" doc:"How many calls leave by a channel in a time, such as email or webhook; the others wait for their turn."`
 	Retention Retention `json:"retention,omitzero" doc:"How long logs are kept."`
 }
 
@@ -37,6 +38,18 @@ type Egress struct {
 	Allow []string `json:"allow,omitempty" doc:"Networks in CIDR form that may be called though they are not public."`
 	HTTP  bool     `json:"http,omitempty" doc:"Allow plain http."`
 }
+
+// Quotas are the limits of channels, by channel.
+type Quotas map[string]Quota
+
+// Quota is how many calls leave by a channel in a time.
+type Quota struct {
+	Limit int      `json:"limit" doc:"So many." required:"true" min:"1"`
+	Per   Duration `json:"per" doc:"In this time." required:"true"`
+}
+
+// PerSecond is the pace that a quota allows.
+func (q Quota) PerSecond() float64 { return float64(q.Limit) / q.Per.Elapsed().Seconds() }
 
 // Retention is how long logs are kept, as durations (semantics §5.5).
 type Retention struct {

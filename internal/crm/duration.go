@@ -156,6 +156,12 @@ func (d Duration) String() string {
 // MarshalText writes the form that ParseDuration reads.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
+// UnmarshalText reads what MarshalText writes.
+func (d *Duration) UnmarshalText(text []byte) (err error) {
+	*d, err = ParseDuration(string(text))
+	return err
+}
+
 // UnmarshalNode reads a duration that is not negative.
 func (d *Duration) UnmarshalNode(node *schema.Node, diagnostics *schema.Diagnostics) {
 	scalar(d, node, diagnostics, ParseDuration)

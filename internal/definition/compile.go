@@ -97,6 +97,9 @@ func (c *compiler) node(act *Action) plan.Node {
 		Reads:   c.reads(act),
 		Config:  config,
 	}
+	if _, limited := c.quotas()[act.Kind.Channel]; limited {
+		node.Queue, node.GiveUp = plan.ChannelQueue(act.Kind.Channel), 0
+	}
 	for _, branch := range act.Then {
 		if node.Edges == nil {
 			node.Edges = map[string]plan.Edge{}
@@ -104,6 +107,14 @@ func (c *compiler) node(act *Action) plan.Node {
 		node.Edges[branch.Port] = c.edge(c.flow.entry(act, branch))
 	}
 	return node
+}
+
+// quotas are the limits of channels; there are none outside a workspace.
+func (c *compiler) quotas() crm.Quotas {
+	if c.in == nil {
+		return nil
+	}
+	return c.in.Account.Quotas
 }
 
 // reads returns the actions whose outputs an action needs: those that its tokens name, the tokens of

@@ -163,3 +163,29 @@ func edges(node plan.Node) []plan.Edge {
 	}
 	return all
 }
+
+// TestCallsByALimitedChannelHaveAQueueOfTheirOwn: what waits for its turn there is not given up.
+func TestCallsByALimitedChannelHaveAQueueOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	source := "workflow: w\nobject: contact\nactions:\n  - {id: call, send_webhook: {url: 'https://example.com'}}\n  - {id: mail, send_email: {email: hi}}\n"
+	of := func(settings string) *plan.Plan {
+		workspace, problems, err := ReadWorkspace(fstest.MapFS{
+			WorkspaceFile: {Data: []byte(settings)}, "emails/hi.md": {Data: []byte("---\nsubject: Hi\n---\nHi.\n")},
+			"workflows/w.yaml": {Data: []byte(source)},
+		}, testKinds())
+		require.NoError(t, err)
+		require.Empty(t, problems)
+		compiled, problems := Compile(workspace.Definition("w"), workspace)
+		require.Empty(t, problems)
+		return compiled
+	}
+	free, limited := of("time_zone: UTC\n"), of("quotas: {webhook: {limit: 20, per: 1s}}\n")
+	require.Equal(t, "millrace-webhook", limited.Nodes["call"].Queue)
+	require.Zero(t, limited.Nodes["call"].GiveUp)
+	require.Equal(t, free.Nodes["mail"], limited.Nodes["mail"])
+	require.Empty(t, free.Nodes["call"].Queue)
+	require.NotZero(t, free.Nodes["call"].GiveUp)
+	require.Equal(t, free.Nodes["call"].Hash, limited.Nodes["call"].Hash, "a quota edits no action")
+	require.Equal(t, []string{"quotas"}, besides(free, limited))
+	require.Equal(t, of("quotas: {webhook: {limit: 1, per: 1h}}\n"), limited, "another pace is no other plan")
+}

@@ -107,10 +107,17 @@ func besides(old, new *plan.Plan) (names []string) {
 			names = append(names, name)
 		}
 	}
+	labels, quotas := false, false
 	for id, node := range new.Nodes {
-		if earlier, known := old.Nodes[id]; known && earlier.Label != node.Label {
-			return append(names, "labels")
-		}
+		earlier, known := old.Nodes[id]
+		labels = labels || known && earlier.Label != node.Label
+		quotas = quotas || known && earlier.Queue != node.Queue
+	}
+	if labels {
+		names = append(names, "labels")
+	}
+	if quotas {
+		names = append(names, "quotas")
 	}
 	return names
 }

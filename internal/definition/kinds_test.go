@@ -116,12 +116,12 @@ func testKinds() []action.Kind {
 			},
 		}),
 		define(action.Spec[enrollConfig]{ID: "enroll_in_workflow", Category: action.Flow}),
-		define(action.Spec[emailConfig]{ID: "send_email", Aliases: []string{"send_mail"}, Category: action.Communication, Effect: action.Messages, Outputs: []action.Output{{Name: "sent", Type: "number"}}}),
+		define(action.Spec[emailConfig]{ID: "send_email", Channel: "email", Aliases: []string{"send_mail"}, Category: action.Communication, Effect: action.Messages, Outputs: []action.Output{{Name: "sent", Type: "number"}}}),
 		define(action.Spec[messageConfig]{ID: "send_sms_message", Category: action.Communication, Objects: []string{"contact"}}),
 		define(action.Spec[adjustConfig]{ID: "adjust_number_property", Category: action.CRM, Effect: action.Edits, Local: true, Outputs: []action.Output{{Name: "value", Type: "number"}}}),
 		define(action.Spec[editConfig]{ID: "edit_record", Category: action.CRM, Effect: action.Edits, Local: true}),
 		define(action.Spec[rotateConfig]{ID: "rotate_record_to_owner", Category: action.CRM}),
 		define(action.Spec[struct{}]{ID: "delete_contact", Category: action.CRM, Objects: []string{"contact"}}),
-		define(action.Spec[callConfig]{ID: "send_webhook", Category: action.Data}),
+		define(action.Spec[callConfig]{ID: "send_webhook", Channel: "webhook", Category: action.Data}),
 	}
 }

@@ -266,11 +266,32 @@ func (r *workspaceReader) readAccount(name string) {
 	if smtp := r.Account.Providers.SMTP; smtp != nil && smtp.Password != "" && !strings.HasPrefix(smtp.Password, "secret://") {
 		r.found.Errorf(node.Get("providers").Get("smtp").Get("password").Pos, "wrong-value", "a password is written as secret://NAME, never as itself")
 	}
+	if quotas := node.Get("quotas"); quotas != nil {
+		r.checkQuotas(quotas)
+	}
 	if retention := node.Get("retention"); retention != nil {
 		for _, field := range retention.Fields {
 			if _, err := crm.ParseDuration(field.Value.Value); err != nil && field.Value.IsScalar() {
 				r.found.Errorf(field.Value.Pos, "wrong-value", "%s is not a duration", field.Value.What()).Hint = "write it as 90d"
 			}
+		}
+	}
+}
+
+// checkQuotas reports limits of channels that no kind of action has, and those that let nothing pass.
+func (r *workspaceReader) checkQuotas(quotas *schema.Node) {
+	channels := map[string]bool{}
+	for _, kind := range r.kinds {
+		if kind.Channel != "" {
+			channels[kind.Channel] = true
+		}
+	}
+	for _, field := range quotas.Fields {
+		if !channels[field.Key.Value] {
+			r.found.UnknownKey(field.Key, slices.Sorted(maps.Keys(channels)))
+		}
+		if quota, read := r.Account.Quotas[field.Key.Value]; read && quota.Limit > 0 && quota.Per.IsZero() && field.Value.Get("per") != nil {
+			r.found.Errorf(field.Value.Get("per").Pos, "out-of-range", "the time has to be longer than nothing")
 		}
 	}
 }

@@ -36,6 +36,9 @@ const (
 	AttributeOutcome  = "MillraceOutcome"
 )
 
+// ChannelQueue is the task queue of a channel with a limit.
+func ChannelQueue(channel string) string { return TaskQueue + "-" + channel }
+
 // WorkflowID is the Temporal workflow id of record's enrollment in workflow. It is the same for
 // every enrollment of that record there, so at most one can be open.
 func WorkflowID(workflow, record string) string { return "enrollment/" + workflow + "/" + record }

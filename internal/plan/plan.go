@@ -49,7 +49,7 @@ type Node struct {
 	Local   bool            `json:"local,omitempty"`  // touches only our store: runs as a local activity
 	Queue   string          `json:"queue,omitempty"`  // task queue of its own, only for a channel with a limit
 	Attempt time.Duration   `json:"attempt"`          // longest single attempt
-	GiveUp  time.Duration   `json:"give_up"`          // longest time over all attempts
+	GiveUp  time.Duration   `json:"give_up"`          // longest time over all attempts; 0 = the wrapper counts it, since the wait in Queue is none
 	Next    Edge            `json:"next,omitzero"`    // where every port leads that Edges does not name
 	Edges   map[string]Edge `json:"edges,omitempty"`  // the ports that the author drew
 	Folded  []string        `json:"folded,omitempty"` // edits right behind this one, made in the same call

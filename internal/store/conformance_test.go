@@ -666,6 +666,25 @@ var workspace = map[string]func(t *testing.T, s *store.Store){
 		_, err = s.User(ctx, "zoe")
 		require.NoError(t, err)
 	},
+	"task queues are remembered for those who wait there": func(t *testing.T, s *store.Store) {
+		publish := func(queues ...string) []string {
+			one := compiled("welcome", strings.Join(queues, " "))
+			for _, queue := range queues {
+				one.Nodes[queue] = plan.Node{Kind: "send_email", Queue: queue}
+			}
+			_, err := s.Publish(t.Context(), store.Publication{At: noon, Definitions: []plan.Revision{{Plan: one}}})
+			require.NoError(t, err)
+			found, err := s.Queues(t.Context())
+			require.NoError(t, err)
+			return found
+		}
+		none, err := s.Queues(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, none)
+		require.Equal(t, []string{"millrace-sms"}, publish("millrace-sms"))
+		require.Equal(t, []string{"millrace-email", "millrace-sms"}, publish("millrace-email"))
+		require.Equal(t, []string{"millrace-email", "millrace-sms"}, publish("millrace-sms"))
+	},
 	"a publication is all or nothing": func(t *testing.T, s *store.Store) {
 		ctx := t.Context()
 		for _, bad := range []store.Publication{

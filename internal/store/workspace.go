@@ -43,6 +43,7 @@ const publication = "publication"
 const (
 	settingAccount = "account"
 	settingCatalog = "catalog"
+	settingQueues  = "queues"
 )
 
 // Publish writes a publication, all of it or nothing. Errors: crm.ErrInvalid.
@@ -79,6 +80,9 @@ func (tx *Tx) Publish(ctx context.Context, p Publication) (published Published, 
 			return Published{}, err
 		}
 	}
+	if err := tx.addQueues(ctx, p.Definitions); err != nil {
+		return Published{}, err
+	}
 	for _, definition := range p.Definitions {
 		definition.Published, definition.By = stored(p.At), p.By
 		revision, isNew, err := tx.addRevision(ctx, definition)
@@ -92,6 +96,30 @@ func (tx *Tx) Publish(ctx context.Context, p Publication) (published Published, 
 		}
 	}
 	return published, nil
+}
+
+// addQueues remembers the task queues that plans name.
+func (tx *Tx) addQueues(ctx context.Context, definitions []plan.Revision) error {
+	before, err := tx.Queues(ctx)
+	if err != nil {
+		return err
+	}
+	all := slices.Clone(before)
+	for _, definition := range definitions {
+		if definition.Plan == nil {
+			continue // addRevision says so
+		}
+		for _, node := range definition.Plan.Nodes {
+			if node.Queue != "" {
+				all = append(all, node.Queue)
+			}
+		}
+	}
+	slices.Sort(all)
+	if all = slices.Compact(all); len(all) == len(before) {
+		return nil
+	}
+	return tx.setSetting(ctx, settingQueues, all)
 }
 
 // setAssets makes files the current version of the workspace; earlier versions stay.
@@ -226,6 +254,17 @@ func (r reader) Account(ctx context.Context) (account json.RawMessage, err error
 		return json.RawMessage("{}"), nil
 	}
 	return json.RawMessage(content), err
+}
+
+// Queues are the task queues that plans name beside Temporal's default, in order: those of all revisions, since calls
+// may wait there for years.
+func (r reader) Queues(ctx context.Context) (queues []string, err error) {
+	defer wrap(&err, "reading the task queues")
+	err = r.row(ctx, `SELECT content FROM settings WHERE name = $1`, settingQueues).Scan(document[[]string]{&queues})
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	return queues, err
 }
 
 // Catalog returns the object types and properties that are declared; before the first publication the
