@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/internal/publish"
 	"github.com/millrace/millrace/workflows"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/common/v1"
@@ -92,11 +93,7 @@ var journeys = map[string]func(*testing.T) (*stage, client.WorkflowRun){
 		run := s.enroll(t, "journey", "1", map[string]string{"email": "ada@example.com"})
 		s.arrives(t, run, "pause")
 		for _, name := range []string{plan.UpdatePause, plan.UpdateSkipWait, plan.UpdateResume} {
-			update, err := s.UpdateWorkflow(t.Context(), client.UpdateWorkflowOptions{
-				WorkflowID: run.GetID(), UpdateName: name, WaitForStage: client.WorkflowUpdateStageCompleted,
-			})
-			require.NoError(t, err)
-			require.NoError(t, update.Get(t.Context(), nil))
+			s.update(t, run, name)
 		}
 		return s, run
 	},
@@ -108,6 +105,25 @@ var journeys = map[string]func(*testing.T) (*stage, client.WorkflowRun){
 		s.publish(t, strings.Replace(delayAndMail, "for: 3d", "for: 1s", 1))
 		_, err := s.People.Published(t.Context(), "journey", func(int, int) {})
 		require.NoError(t, err)
+		return s, run
+	},
+	"migrated": func(t *testing.T) (*stage, client.WorkflowRun) {
+		s := newStage(t, delayAndMail)
+		s.work(t)
+		run := s.enroll(t, "journey", "1", map[string]string{"email": "ada@example.com"})
+		s.arrives(t, run, "pause")
+		s.revise(t, strings.Replace(delayAndMail, "for: 3d", "for: 4d", 1), publish.Options{InFlight: plan.InFlightMigrate, Map: []string{"pause=hello"}})
+		return s, run
+	},
+	"edited-while-paused": func(t *testing.T) (*stage, client.WorkflowRun) {
+		s := newStage(t, delayAndMail)
+		s.work(t)
+		run := s.enroll(t, "journey", "1", map[string]string{"email": "ada@example.com"})
+		s.arrives(t, run, "pause")
+		s.update(t, run, plan.UpdatePause)
+		s.update(t, run, plan.UpdateSkipWait)
+		s.revise(t, strings.Replace(delayAndMail, "id: hello", "id: hi", 1), publish.Options{})
+		s.update(t, run, plan.UpdateResume)
 		return s, run
 	},
 	"event-before-timeout": func(t *testing.T) (*stage, client.WorkflowRun) {
@@ -216,6 +232,16 @@ func (s *stage) arrives(t *testing.T, run client.WorkflowRun, node string) {
 		var state plan.State
 		return err == nil && answer.Get(&state) == nil && state.Node == node && (state.Awaits != "" || !state.Until.IsZero())
 	}, patience, 20*time.Millisecond)
+}
+
+// update does what an operator does to an enrollment.
+func (s *stage) update(t *testing.T, run client.WorkflowRun, name string) {
+	t.Helper()
+	update, err := s.UpdateWorkflow(t.Context(), client.UpdateWorkflowOptions{
+		WorkflowID: run.GetID(), UpdateName: name, WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	require.NoError(t, err)
+	require.NoError(t, update.Get(t.Context(), nil))
 }
 
 // history reads the whole history of a run.

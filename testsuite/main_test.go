@@ -177,9 +177,30 @@ func (s *stage) publish(tb testing.TB, workspace string) {
 	require.NoError(tb, err)
 }
 
+// revise publishes a workspace over what is there, and tells everybody inside.
+func (s *stage) revise(tb testing.TB, workspace string, options publish.Options) {
+	tb.Helper()
+	options.Latest = func(workflow string) (*plan.Plan, error) {
+		latest, _, err := s.Books.LatestRevision(tb.Context(), workflow)
+		return latest.Plan, err
+	}
+	revised := compiledAs(tb, workspace, options)
+	_, err := s.Books.Publish(tb.Context(), revised)
+	require.NoError(tb, err)
+	for _, revision := range revised.Definitions {
+		_, err := s.People.Published(tb.Context(), revision.Workflow, func(int, int) {})
+		require.NoError(tb, err)
+	}
+}
+
 // compiled is what a workspace in the form of a txtar archive publishes. Without a millrace.yaml it has the
 // one of the zone UTC.
 func compiled(tb testing.TB, workspace string) store.Publication {
+	tb.Helper()
+	return compiledAs(tb, workspace, publish.Options{})
+}
+
+func compiledAs(tb testing.TB, workspace string, options publish.Options) store.Publication {
 	tb.Helper()
 	files := fstest.MapFS{definition.WorkspaceFile: {Data: []byte("time_zone: UTC\nsender: {email: hello@millrace.example}\n")}}
 	for _, file := range txtar.Parse([]byte(workspace)).Files {
@@ -188,7 +209,8 @@ func compiled(tb testing.TB, workspace string) store.Publication {
 	read, problems, err := definition.ReadWorkspace(files, activities.Kinds())
 	require.NoError(tb, err)
 	require.False(tb, problems.HasErrors(), "%v", problems)
-	publication, problems, err := publish.Workspace(read, publish.Options{At: time.Now()})
+	options.At = time.Now()
+	publication, problems, err := publish.Workspace(read, options)
 	require.NoError(tb, err)
 	require.Empty(tb, problems)
 	return publication

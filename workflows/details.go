@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -58,6 +59,15 @@ func (e *enrollment) story(standing string) string {
 		fmt.Fprintf(&text, "\n- %s `%s` → %s", visited.At.UTC().Format(time.RFC3339), visited.Node, visited.Port)
 	}
 	return text.String()
+}
+
+// onward says why a new revision moves somebody, and where to.
+func onward(there bool, to string) string {
+	why := "the action was deleted"
+	if there {
+		why = "the publisher's map sends its people away"
+	}
+	return why + "; on to " + cmp.Or(to, "the end")
 }
 
 // title is the present node in its author's words.

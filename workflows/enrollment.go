@@ -93,6 +93,13 @@ func (e *enrollment) visit(ctx workflow.Context) (*plan.Exit, error) {
 		if e.Paused { // and the history is long
 			return nil, nil
 		}
+		if e.told() { // while it was held
+			edited := e.Edited
+			if moved, err := e.load(ctx); err != nil || moved {
+				return e.exit(), err
+			}
+			why.Due = why.Due && e.Edited.Equal(edited)
+		}
 		outcome, err := e.ask(ctx, why)
 		if err != nil || e.left != nil {
 			return e.exit(), err
@@ -101,7 +108,7 @@ func (e *enrollment) visit(ctx workflow.Context) (*plan.Exit, error) {
 			return &plan.Exit{Reason: outcome.End, Node: e.Node}, nil
 		}
 		if !outcome.Waits() {
-			if why.Event != nil {
+			if why.Event != nil || e.told() {
 				if moved, err := e.load(ctx); err != nil || moved {
 					return e.exit(), err
 				}
@@ -238,11 +245,7 @@ func (e *enrollment) load(ctx workflow.Context) (moved bool, err error) {
 		}
 		return false, nil
 	}
-	why := "the action was deleted"
-	if there {
-		why = "the publisher's map sends its people away"
-	}
-	e.note(ctx, plan.JournalMoved, "", why+"; on to "+cmp.Or(to, "the end"))
+	e.note(ctx, plan.JournalMoved, "", onward(there, to))
 	e.arrive(ctx, to)
 	return true, nil
 }

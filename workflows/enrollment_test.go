@@ -443,6 +443,40 @@ func TestWhoStandsInANodeThatAMapEmptiesIsMoved(t *testing.T) {
 	}
 }
 
+func TestARevisionThatComesDuringAPauseIsFollowedOnResume(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, line("p1", "a", "b", "c"), map[string]func(plan.Call) (plan.Outcome, error){"a": delay(2 * time.Hour)})
+	b.update(t, time.Hour, plan.UpdatePause, nil)
+	b.env.RegisterDelayedCallback(func() { // it is held before b
+		without := line("p2", "a", "c")
+		without.Moved = map[string]string{"b": "c"}
+		b.publish(without)
+		b.env.SignalWorkflow(plan.SignalChanged, nil)
+	}, 3*time.Hour)
+	b.update(t, 4*time.Hour, plan.UpdateResume, nil)
+	require.Equal(t, plan.ExitCompleted, b.run(t).Reason)
+	require.Equal(t, "a c", b.asked())
+}
+
+func TestARevisionThatComesDuringACallIsFollowedAfterIt(t *testing.T) {
+	t.Parallel()
+	attempts := 0
+	b := newBench(t, edit(line("p1", "a", "b"), "a", func(node *plan.Node) { node.Local = false }), map[string]func(plan.Call) (plan.Outcome, error){
+		"a": func(plan.Call) (plan.Outcome, error) {
+			if attempts++; attempts < 5 {
+				return plan.Outcome{}, errors.New("not now")
+			}
+			return plan.Outcome{}, nil
+		},
+	})
+	b.env.RegisterDelayedCallback(func() {
+		b.publish(line("p2", "a", "new", "b"))
+		b.env.SignalWorkflow(plan.SignalChanged, nil)
+	}, 2*time.Second)
+	require.Equal(t, plan.ExitCompleted, b.run(t).Reason)
+	require.Equal(t, "a a a a a new b", b.asked())
+}
+
 func TestJumpIsTakenUntilItsVisitsAreSpent(t *testing.T) {
 	t.Parallel()
 	published := edit(line("p1", "a", "b", "c"), "b", func(node *plan.Node) {

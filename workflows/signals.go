@@ -168,6 +168,14 @@ func (e *enrollment) keep(ctx workflow.Context, event plan.Event) {
 	e.Pending = bounded(append(e.Pending, event), maxPending)
 }
 
+// told takes the signals that came while nobody waited for them: something changed, and may be a new revision.
+func (e *enrollment) told() (changed bool) {
+	for e.Version >= versionTold && e.changed.ReceiveAsync(nil) {
+		changed = true
+	}
+	return changed
+}
+
 // drain moves every signal that has arrived into the state.
 func (e *enrollment) drain(ctx workflow.Context) {
 	e.received(ctx)

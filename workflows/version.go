@@ -6,4 +6,7 @@ package workflows
 //	if e.Version >= versionOfThatBehaviour { … }
 //
 // Every version brings recorded histories in testsuite/histories/vN, all of which are replayed.
-const Version = 1
+const Version = 2
+
+// versionTold is the first that looks at what changed before an action and after one, and not only in waits.
+const versionTold = 2
