@@ -16,7 +16,7 @@ const (
 	localAttempts  = 3
 	heartbeatLimit = 8 * time.Second // a worker that is silent for longer is taken for dead
 	retryFirst     = time.Second     // after a crash; what a kind reports brings its own delay
-	retryMost      = time.Minute
+	retryMost      = 10 * time.Second
 	anyAttempts    = math.MaxInt32 // time is the bound, where there is one; the test environment takes 0 for ten
 )
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/millrace/millrace/internal/crm"
 	"go.temporal.io/sdk/temporal"
 )
 
@@ -37,11 +38,17 @@ func RetryAfter(after time.Duration, err error) error { return &retryAfter{after
 const (
 	firstRetry   = time.Minute
 	longestRetry = 8 * time.Hour
+	firstReturn  = time.Second
+	lastReturn   = 10 * time.Second
 )
 
 // retryDelay is the gap after a failed attempt, counted from 1: a minute first, growing to at most
-// eight hours (semantics §3.0.1).
+// eight hours (semantics §3.0.1). Our own store is asked sooner, and goes on being asked often: nobody has to be spared,
+// and everybody waits for it.
 func retryDelay(attempt int32, err error) time.Duration {
+	if errors.Is(err, crm.ErrAway) {
+		return min(firstReturn<<min(attempt-1, 8), lastReturn)
+	}
 	var asked *retryAfter
 	if errors.As(err, &asked) {
 		return min(max(asked.after, time.Second), longestRetry)

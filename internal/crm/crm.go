@@ -17,6 +17,7 @@ var (
 	ErrInvalid  = errors.New("invalid value")                // wrong type, unknown option, unknown or read-only property
 	ErrTaken    = errors.New("another record has it")        // a value of a unique property
 	ErrConflict = errors.New("was changed by somebody else") // since the version that a change expects
+	ErrAway     = errors.New("away")                         // the store itself: not reached, full, held by somebody; it may answer later
 )
 
 // MergedError is the error of a record that was merged into another. It is also ErrDeleted.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"embed"
@@ -117,10 +118,12 @@ func explain(err error) error {
 	if isNotText(err) {
 		return &explained{fmt.Errorf("%w: %w", crm.ErrInvalid, err), err.Error()}
 	}
-	for _, text := range []string{explainSQLite(err), explainPostgres(err)} {
-		if text != "" {
-			return &explained{err, text}
-		}
+	text := cmp.Or(explainSQLite(err), explainPostgres(err))
+	switch {
+	case isAwaySQLite(err) || isAwayPostgres(err) || errors.Is(err, errUnsure):
+		return &explained{fmt.Errorf("%w: %w", crm.ErrAway, err), cmp.Or(text, err.Error())}
+	case text != "":
+		return &explained{err, text}
 	}
 	return err
 }

@@ -30,6 +30,7 @@ func TestDiskFull(t *testing.T) {
 	})
 	require.ErrorContains(t, err, "adding k to the outbox")
 	require.ErrorContains(t, err, "the disk is full: make room and try again")
+	require.ErrorIs(t, err, crm.ErrAway)
 	_, err = s.Get(ctx, crm.Ref{Object: "contact", ID: "51"})
 	require.ErrorIs(t, err, crm.ErrNotFound, "nothing of the transaction is left")
 

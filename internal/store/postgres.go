@@ -11,6 +11,7 @@ import (
 	"net"
 	neturl "net/url"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -123,6 +124,19 @@ func isBroken(err error) bool {
 		}
 	}
 	return false
+}
+
+// isAwayPostgres tells whether the server cannot be used just now.
+func isAwayPostgres(err error) bool {
+	var failed *pgconn.PgError
+	switch {
+	case isBroken(err) || isConflict(err) || errors.As(err, new(*pgconn.ConnectError)):
+		return true
+	case !errors.As(err, &failed):
+		return false
+	}
+	// insufficient_resources, operator_intervention, system_error, lock_not_available, read_only_sql_transaction
+	return slices.Contains([]string{"53", "57", "58"}, failed.Code[:min(2, len(failed.Code))]) || failed.Code == "55P03" || failed.Code == "25006"
 }
 
 // explainPostgres says what happened and what can be done about it; "" for errors that need no explanation.

@@ -298,7 +298,10 @@ func TestServerIsKilledAndStartedAgain(t *testing.T) {
 		server.Kill(t)
 		_, err := s.Get(ctx, ann)
 		require.ErrorContains(t, err, "no PostgreSQL answers at 127.0.0.1:"+strconv.Itoa(server.Port))
-		require.ErrorContains(t, s.Delete(ctx, ann, noon), "no PostgreSQL answers")
+		require.ErrorIs(t, err, crm.ErrAway)
+		err = s.Delete(ctx, ann, noon)
+		require.ErrorContains(t, err, "no PostgreSQL answers")
+		require.ErrorIs(t, err, crm.ErrAway)
 		server.Restart(t)
 		require.NoError(t, first(), "the next call works")
 	}

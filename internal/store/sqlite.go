@@ -92,6 +92,19 @@ func (p *pool) reach(ctx context.Context) error {
 	}
 }
 
+// isAwaySQLite tells whether the file cannot be used just now.
+func isAwaySQLite(err error) bool {
+	var failed *sqlite.Error
+	if !errors.As(err, &failed) {
+		return false
+	}
+	switch failed.Code() & 0xff {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR:
+		return true
+	}
+	return false
+}
+
 // explainSQLite says what happened and what can be done about it; "" for errors that need no explanation.
 func explainSQLite(err error) string {
 	var failed *sqlite.Error

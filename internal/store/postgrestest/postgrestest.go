@@ -121,9 +121,29 @@ func (s *Server) Database(tb testing.TB) string {
 // Kill ends the server as a power failure would.
 func (s *Server) Kill(tb testing.TB) {
 	tb.Helper()
-	if err := errors.Join(s.end(syscall.SIGKILL), s.dismiss()); err != nil {
+	sessions := s.sessions()
+	err := errors.Join(s.end(syscall.SIGKILL), s.dismiss())
+	for _, session := range sessions {
+		_ = session.Kill() // most end by themselves; one that is late would go on answering
+	}
+	if err != nil {
 		tb.Fatalf("killing PostgreSQL: %v", err)
 	}
+}
+
+// sessions are the processes of the server that talk to clients, where the system tells which they are.
+func (s *Server) sessions() []*os.Process {
+	pid := s.command.Process.Pid
+	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid)) // none elsewhere than on Linux
+	var sessions []*os.Process
+	for _, child := range strings.Fields(string(children)) {
+		if pid, err := strconv.Atoi(child); err == nil {
+			if process, err := os.FindProcess(pid); err == nil {
+				sessions = append(sessions, process)
+			}
+		}
+	}
+	return sessions
 }
 
 // Restart starts a killed server again, on the same port with the same data, and returns when it answers.
@@ -327,7 +347,11 @@ rm -rf "$2"`
 // dismiss ends the process of watch and leaves the folder alone.
 func (s *Server) dismiss() error {
 	_, err := s.guard.Write([]byte("\n"))
-	return errors.Join(err, s.guard.Close())
+	closed := s.guard.Close()
+	if errors.Is(closed, os.ErrClosed) { // by the end of the process, which was quicker
+		closed = nil
+	}
+	return errors.Join(err, closed)
 }
 
 // answers waits until the server does, on its own socket. It returns false when the server ends instead.
