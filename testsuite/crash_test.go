@@ -2,16 +2,12 @@ package testsuite_test
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/internal/provider/smtptest"
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/sdk/client"
 )
 
 // mailed is a workspace whose mails go to a mail server.
@@ -106,75 +102,4 @@ func without(values []string, unwanted string) []string {
 		}
 	}
 	return kept
-}
-
-const tenSteps = `workflow: journey
-object: contact
-actions:
-  - {id: mail-1, send_email: {email: first}}
-  - {id: add-1, adjust_number_property: {property: annual_score, by: 1}}
-  - {id: pause-1, delay_set_amount: {for: 1s}}
-  - {id: mail-2, send_email: {email: second}}
-  - {id: add-2, adjust_number_property: {property: annual_score, by: 1}}
-  - {id: pause-2, delay_set_amount: {for: 1s}}
-  - {id: size, branch_and_or: {branches: [{name: any, when: {property: email, known: true}}]}}
-  - {id: mail-3, send_email: {email: third}}
-  - {id: add-3, adjust_number_property: {property: annual_score, by: 1}}
-  - {id: done, edit_record: {set: {lead_status: open}}}
--- objects/contact.yaml --
-object: contact
-properties: [{name: annual_score, type: number}]
-`
-
-// TestWorkerKilledAgainAndAgainLosesNothing kills the worker at random moments of many journeys.
-func TestWorkerKilledAgainAndAgainLosesNothing(t *testing.T) {
-	t.Parallel()
-	const people, kills = 12, 5
-	server := smtptest.Start(t, smtptest.Options{})
-	s := newStage(t, mailed(server, tenSteps))
-	shell := s.shell(t, "")
-	var runs []client.WorkflowRun
-	for i := range people {
-		runs = append(runs, s.enroll(t, "journey", fmt.Sprint(i), map[string]string{"email": fmt.Sprintf("person-%d@example.com", i)}))
-	}
-	var once sync.Once
-	finished := make(chan struct{})
-	go func() {
-		for _, run := range runs {
-			_ = run.Get(t.Context(), nil) // asked again below
-		}
-		once.Do(func() { close(finished) })
-	}()
-	for range kills {
-		worker := shell.start(t, "worker")
-		select { // the moment is random on purpose
-		case <-time.After(time.Duration(200+rand.IntN(1500)) * time.Millisecond):
-		case <-finished:
-		}
-		worker.kill(t)
-	}
-	shell.start(t, "worker")
-	for i, run := range runs {
-		var exit plan.Exit
-		require.NoError(t, run.Get(t.Context(), &exit))
-		require.Equal(t, plan.ExitCompleted, exit.Reason)
-		record := fmt.Sprintf("contact/%d", i)
-		found, err := s.Books.Get(t.Context(), ref(record))
-		require.NoError(t, err)
-		require.Equal(t, "3", found.Properties["annual_score"], "every edit happens once")
-		require.Equal(t, "open", found.Properties["lead_status"])
-		journal := s.events(t, "journey", record)
-		for mail := 1; mail <= 3; mail++ {
-			sent := strings.Contains(journal, fmt.Sprintf("mail-%d action_succeeded next", mail))
-			unknown := strings.Contains(journal, fmt.Sprintf("mail-%d action_unknown failed", mail))
-			require.NotEqual(t, sent, unknown, "each mail is sent or unknown:\n%s", journal)
-		}
-	}
-	seen := map[string]bool{}
-	for _, mail := range server.Messages() {
-		key := mail.Header.Get("Message-ID")
-		require.NotEmpty(t, key)
-		require.False(t, seen[key], "%s was delivered twice to %v", mail.Header.Get("Subject"), mail.To)
-		seen[key] = true
-	}
 }
