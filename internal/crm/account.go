@@ -11,6 +11,7 @@ type Account struct {
 	Egress    Egress    `json:"egress,omitzero" doc:"Which networks webhooks may reach beyond the public internet."`
 	Quotas    Quotas    `json:"quotas,omitempty" doc:"How many calls leave by a channel in a time, such as email or webhook; the others wait for their turn."`
 	Retention Retention `json:"retention,omitzero" doc:"How long logs are kept."`
+	Sources   Sources   `json:"sources,omitzero" doc:"Streams that millrace serve takes events from."`
 }
 
 // Sender is the address that mail comes from.
@@ -55,4 +56,31 @@ func (q Quota) PerSecond() float64 { return float64(q.Limit) / q.Per.Elapsed().S
 type Retention struct {
 	Actions     string `json:"actions,omitempty" doc:"Journal of actions." default:"90d"`
 	Enrollments string `json:"enrollments,omitempty" doc:"Enrollment history." default:"180d"`
+}
+
+// Sources are the streams that events come from, beside the HTTP API.
+type Sources struct {
+	NATS  *NATS  `json:"nats,omitempty" doc:"A stream of NATS JetStream."`
+	Kafka *Kafka `json:"kafka,omitempty" doc:"Topics of Kafka."`
+}
+
+// NATS is a stream of NATS JetStream.
+type NATS struct {
+	URL         string   `json:"url" doc:"Servers, separated by commas, as in nats://nats.internal:4222." required:"true"`
+	Stream      string   `json:"stream" doc:"Name of the stream, which has to be there." required:"true"`
+	Subjects    []string `json:"subjects,omitempty" doc:"Subjects of the stream that hold events; none = all."`
+	Consumer    string   `json:"consumer,omitempty" doc:"Name of the durable consumer, which is made when it is missing." default:"millrace"`
+	Token       string   `json:"token,omitempty" doc:"secret://NAME of a token to sign in with."`
+	Credentials string   `json:"credentials,omitempty" doc:"Path of a credentials file to sign in with."`
+}
+
+// Kafka are topics of Kafka.
+type Kafka struct {
+	Brokers   []string `json:"brokers" doc:"Some of the brokers, as HOST:PORT." required:"true" min:"1"`
+	Topics    []string `json:"topics" doc:"Topics that hold events." required:"true" min:"1"`
+	Group     string   `json:"group,omitempty" doc:"Consumer group." default:"millrace"`
+	TLS       bool     `json:"tls,omitempty" doc:"Speak TLS."`
+	Username  string   `json:"username,omitempty" doc:"User, when the brokers want one."`
+	Password  string   `json:"password,omitempty" doc:"secret://NAME of the password."`
+	Mechanism string   `json:"mechanism,omitempty" doc:"How the password is shown." enum:"plain,scram-sha-256,scram-sha-512" default:"scram-sha-512"`
 }

@@ -263,9 +263,9 @@ func (r *workspaceReader) readAccount(name string) {
 			}
 		}
 	}
-	if smtp := r.Account.Providers.SMTP; smtp != nil && smtp.Password != "" && !strings.HasPrefix(smtp.Password, "secret://") {
-		r.found.Errorf(node.Get("providers").Get("smtp").Get("password").Pos, "wrong-value", "a password is written as secret://NAME, never as itself")
-	}
+	r.checkSecret(node, "providers", "smtp", "password")
+	r.checkSecret(node, "sources", "kafka", "password")
+	r.checkSecret(node, "sources", "nats", "token")
 	if quotas := node.Get("quotas"); quotas != nil {
 		r.checkQuotas(quotas)
 	}
@@ -293,6 +293,18 @@ func (r *workspaceReader) checkQuotas(quotas *schema.Node) {
 		if quota, read := r.Account.Quotas[field.Key.Value]; read && quota.Limit > 0 && quota.Per.IsZero() && field.Value.Get("per") != nil {
 			r.found.Errorf(field.Value.Get("per").Pos, "out-of-range", "the time has to be longer than nothing")
 		}
+	}
+}
+
+// checkSecret reports a secret that is written as itself, at a path of keys.
+func (r *workspaceReader) checkSecret(node *schema.Node, path ...string) {
+	for _, key := range path {
+		if node = node.Get(key); node == nil {
+			return
+		}
+	}
+	if node.IsScalar() && node.Value != "" && !strings.HasPrefix(node.Value, "secret://") {
+		r.found.Errorf(node.Pos, "wrong-value", "a %s is written as secret://NAME, never as itself", path[len(path)-1])
 	}
 }
 

@@ -90,3 +90,14 @@ func (s *Store) AddEvent(ctx context.Context, event plan.Event) (stored plan.Eve
 	err = s.Tx(ctx, func(tx *Tx) error { stored, added, err = tx.AddEvent(ctx, event); return err })
 	return stored, added, err
 }
+
+// SameEvent tells whether the stored event with the id of another has its type and its properties.
+func (r reader) SameEvent(ctx context.Context, event plan.Event) (same bool, err error) {
+	defer wrap(&err, "comparing event %s of %s", event.ID, event.Record)
+	properties, err := encode(event.Properties)
+	if err != nil {
+		return false, err
+	}
+	return r.exists(ctx, `SELECT 1 FROM events WHERE record = $1 AND event_id = $2 AND type = $3 AND properties = $4`,
+		event.Record, event.ID, event.Type, properties)
+}

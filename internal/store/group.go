@@ -115,8 +115,10 @@ func (tx *Tx) Try(ctx context.Context, do func() error) error {
 	if _, err := tx.exec(ctx, `SAVEPOINT attempt`); err != nil {
 		return err
 	}
+	noted := len(tx.noted)
 	failed := do()
 	if failed != nil {
+		tx.noted = tx.noted[:noted]
 		if _, err := tx.exec(ctx, `ROLLBACK TO SAVEPOINT attempt`); err != nil {
 			return err
 		}
