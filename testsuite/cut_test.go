@@ -105,7 +105,8 @@ func readMessage(from io.Reader, first bool) ([]byte, error) {
 	if length < 4 || length > 1<<28 {
 		return nil, errors.New("not PostgreSQL's protocol")
 	}
-	message := append(header, make([]byte, length-4)...)
+	message := make([]byte, len(header)+int(length)-4)
+	copy(message, header)
 	_, err := io.ReadFull(from, message[len(header):])
 	return message, err
 }

@@ -6,10 +6,13 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,12 +20,14 @@ import (
 	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/internal/publish"
+	"github.com/millrace/millrace/internal/store/postgrestest"
 	"github.com/millrace/millrace/workflows"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/common/v1"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/taskqueue/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
@@ -126,6 +131,38 @@ var journeys = map[string]func(*testing.T) (*stage, client.WorkflowRun){
 		s.update(t, run, plan.UpdateResume)
 		return s, run
 	},
+	"continued": func(t *testing.T) (*stage, client.WorkflowRun) {
+		s := newStage(t, manyBranches)
+		s.work(t)
+		return s, s.enroll(t, "journey", "1", nil)
+	},
+	"retried": func(t *testing.T) (*stage, client.WorkflowRun) {
+		s := newStage(t, oneWebhook(moody(t, http.StatusServiceUnavailable, http.StatusTooManyRequests)))
+		s.work(t)
+		return s, s.enroll(t, "journey", "1", nil)
+	},
+	"rejected": func(t *testing.T) (*stage, client.WorkflowRun) {
+		s := newStage(t, oneWebhook(moody(t, http.StatusNotFound)))
+		s.work(t)
+		return s, s.enroll(t, "journey", "1", nil)
+	},
+	"store-away": func(t *testing.T) (*stage, client.WorkflowRun) {
+		postgres := postgrestest.Start(t)
+		s := newStageAt(t, embedded(t).Address, postgres.Database(t), waitForPage)
+		s.work(t)
+		run := s.enroll(t, "journey", "1", nil)
+		s.arrives(t, run, "wait")
+		postgres.Kill(t)
+		s.signalRaw(t, run, plan.SignalEvent, `{"type":"page_viewed"}`)
+		s.attempts(t, run.GetID(), 2)
+		postgres.Restart(t)
+		return s, run
+	},
+	"visits-spent": func(t *testing.T) (*stage, client.WorkflowRun) {
+		s := newStage(t, threeRounds)
+		s.work(t)
+		return s, s.enroll(t, "journey", "1", nil)
+	},
 	"event-before-timeout": func(t *testing.T) (*stage, client.WorkflowRun) {
 		s := newStage(t, waitForPage)
 		s.work(t)
@@ -182,6 +219,79 @@ func fiveWebhooks(url string) string {
 		fmt.Fprintf(&text, "  - {id: call-%d, send_webhook: {url: %q, body: {step: %d}}}\n", i+1, url, i+1)
 	}
 	return text.String()
+}
+
+// manyBranches has more actions than one run visits.
+var manyBranches = func() string {
+	var text strings.Builder
+	text.WriteString("-- workflows/journey.yaml --\nworkflow: journey\nobject: contact\nactions:\n")
+	for i := range 501 {
+		fmt.Fprintf(&text, "  - {id: b%d, branch_and_or: {branches: [{name: a, when: {property: email, known: true}}]}}\n", i)
+	}
+	return text.String()
+}()
+
+const threeRounds = `
+-- workflows/journey.yaml --
+workflow: journey
+object: contact
+actions:
+  - {id: pause, delay_set_amount: {for: 1s}}
+  - {go_to: pause, max_visits: 3}
+  - {id: after, edit_record: {set: {lead_status: open}}}
+`
+
+// oneWebhook goes on after the webhook has failed for good, too.
+func oneWebhook(url string) string {
+	return fmt.Sprintf(`
+-- millrace.yaml --
+time_zone: UTC
+egress: {allow: [127.0.0.0/8], http: true}
+-- workflows/journey.yaml --
+workflow: journey
+object: contact
+actions:
+  - id: call
+    send_webhook: {url: %q, body: {step: 1}}
+    then:
+      failed: [{id: failed, edit_record: {set: {lead_status: bad_timing}}}]
+  - {id: after, edit_record: {set: {city: Rome}}}
+`, url)
+}
+
+// moody answers the first calls with these, and asks for the next one after a second; then it is a receiver.
+func moody(tb testing.TB, answers ...int) string {
+	tb.Helper()
+	well := receiver(tb)
+	target, err := url.Parse(well)
+	require.NoError(tb, err)
+	forward := httputil.NewSingleHostReverseProxy(target)
+	var calls atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if call := int(calls.Add(1)); call <= len(answers) {
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(answers[call-1])
+			return
+		}
+		forward.ServeHTTP(w, r)
+	}))
+	tb.Cleanup(server.Close)
+	return server.URL
+}
+
+// attempts waits until an enrollment's normal activity has been tried so often, and returns how it stands.
+func (s *stage) attempts(t *testing.T, workflowID string, least int32) *workflowpb.PendingActivityInfo {
+	t.Helper()
+	var found *workflowpb.PendingActivityInfo
+	require.Eventually(t, func() bool {
+		described, err := s.DescribeWorkflowExecution(t.Context(), workflowID, "")
+		if err != nil || len(described.GetPendingActivities()) == 0 {
+			return false
+		}
+		found = described.GetPendingActivities()[0]
+		return found.GetAttempt() >= least
+	}, patience, 20*time.Millisecond)
+	return found
 }
 
 // receiver answers webhooks and checks that each carries an idempotency key of its own.
@@ -266,19 +376,39 @@ func TestJourneysStayWithinTheirBudgets(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, run := journey(t)
+			first := run.GetRunID() // run follows those that continue it
 			var exit plan.Exit
 			require.NoError(t, run.Get(t.Context(), &exit))
 			require.Equal(t, plan.ExitCompleted, exit.Reason, exit.Detail)
-			recorded := s.history(t, run)
+			recorded := s.history(t, s.GetWorkflow(t.Context(), run.GetID(), first))
 			require.LessOrEqual(t, cost(recorded), most[name])
 			replay(t, recorded)
-			if *record {
-				text, err := protojson.MarshalOptions{Multiline: true}.Marshal(recorded)
-				require.NoError(t, err)
-				require.NoError(t, os.WriteFile(filepath.Join("histories", fmt.Sprintf("v%d", workflows.Version), name+".json"), text, 0o644))
+			keepHistory(t, name, recorded)
+			if next := continued(recorded); next != "" {
+				following := s.history(t, s.GetWorkflow(t.Context(), run.GetID(), next))
+				require.LessOrEqual(t, cost(following), most[name+"-next"])
+				replay(t, following)
+				keepHistory(t, name+"-next", following)
 			}
 		})
 	}
+}
+
+// keepHistory writes a history for the replay tests, with -record.
+func keepHistory(t *testing.T, name string, recorded *history.History) {
+	t.Helper()
+	if !*record {
+		return
+	}
+	text, err := protojson.MarshalOptions{Multiline: true}.Marshal(recorded)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join("histories", fmt.Sprintf("v%d", workflows.Version), name+".json"), text, 0o644))
+}
+
+// continued is the run that goes on where a history ends; "" when none does.
+func continued(recorded *history.History) string {
+	last := recorded.GetEvents()[len(recorded.GetEvents())-1]
+	return last.GetWorkflowExecutionContinuedAsNewEventAttributes().GetNewExecutionRunId()
 }
 
 // cost counts the events of a history without the jumps of time skipping, which production has not.
