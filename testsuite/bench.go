@@ -56,13 +56,15 @@ type Benched struct {
 	InFlight    int     `json:"in_flight"`
 	Millrace    Pace    `json:"millrace"`
 	ByHand      Pace    `json:"by_hand"`
-	Ratio       float64 `json:"ratio"` // of enrollments per second, Millrace's to those written by hand
+	Ratio       float64 `json:"ratio"`         // of enrollments per second, Millrace's to those written by hand
+	Histories   float64 `json:"history_ratio"` // of bytes of history, the same way
 }
 
 // Pace is how fast one side was.
 type Pace struct {
-	PerSecond float64 `json:"per_second"` // the median of its turns: other programs may disturb some of them
-	Seconds   float64 `json:"seconds"`    // all turns together
+	PerSecond    float64 `json:"per_second"`    // the median of its turns: other programs may disturb some of them
+	Seconds      float64 `json:"seconds"`       // all turns together
+	HistoryBytes int64   `json:"history_bytes"` // what one of them leaves at the Temporal server
 }
 
 // Run runs the bench.
@@ -87,11 +89,14 @@ func (b Bench) Run(ctx context.Context) (result Benched, err error) {
 	defer func() { err = errors.Join(err, stop()) }()
 
 	people := &enroll.Client{Temporal: b.Temporal, Store: b.Store}
-	millrace := side{run: func(ctx context.Context, n int) error { return b.enroll(ctx, people, n) }}
-	byHand := side{run: func(ctx context.Context, _ int) error { return b.byHand(ctx, url+"/by-hand") }}
+	millrace := side{run: func(ctx context.Context, n int) (client.WorkflowRun, error) { return b.enroll(ctx, people, n) }}
+	byHand := side{run: func(ctx context.Context, _ int) (client.WorkflowRun, error) { return b.byHand(ctx, url+"/by-hand") }}
 	sides := []*side{&millrace, &byHand}
 	for _, side := range sides {
-		if err := side.turn(ctx, benchWarm, b.InFlight); err != nil {
+		if err := side.weigh(ctx, b.Temporal); err != nil {
+			return Benched{}, err
+		}
+		if err := side.turn(ctx, benchWarm-1, b.InFlight); err != nil {
 			return Benched{}, err
 		}
 		side.turns = nil
@@ -112,14 +117,31 @@ func (b Bench) Run(ctx context.Context) (result Benched, err error) {
 	}
 	result.InFlight, result.Millrace, result.ByHand = b.InFlight, millrace.pace(), byHand.pace()
 	result.Ratio = result.Millrace.PerSecond / result.ByHand.PerSecond
+	result.Histories = float64(millrace.bytes) / float64(byHand.bytes)
 	return result, nil
 }
 
 // side is one of the two that are compared.
 type side struct {
-	run   func(ctx context.Context, n int) error // one enrollment, from its start to its end
+	run   func(ctx context.Context, n int) (client.WorkflowRun, error) // one enrollment, from its start to its end
 	done  int
 	turns []Pace
+	bytes int64 // of history that one leaves
+}
+
+// weigh runs one enrollment and asks how long its history is.
+func (s *side) weigh(ctx context.Context, temporal client.Client) error {
+	run, err := s.run(ctx, s.done)
+	s.done++
+	if err != nil {
+		return err
+	}
+	described, err := temporal.DescribeWorkflowExecution(ctx, run.GetID(), run.GetRunID())
+	if err != nil {
+		return fmt.Errorf("asking how long the history of %s is: %w", run.GetID(), err)
+	}
+	s.bytes = described.GetWorkflowExecutionInfo().GetHistorySizeBytes()
+	return nil
 }
 
 // turn runs a number of enrollments, so many at once.
@@ -130,7 +152,10 @@ func (s *side) turn(ctx context.Context, n, inFlight int) error {
 	for range n {
 		number := s.done
 		s.done++
-		group.Go(func() error { return s.run(ctx, number) })
+		group.Go(func() error {
+			_, err := s.run(ctx, number)
+			return err
+		})
 	}
 	err := group.Wait()
 	took := time.Since(began).Seconds()
@@ -138,7 +163,8 @@ func (s *side) turn(ctx context.Context, n, inFlight int) error {
 	return err
 }
 
-func (s *side) pace() (pace Pace) {
+func (s *side) pace() Pace {
+	pace := Pace{HistoryBytes: s.bytes}
 	slices.SortFunc(s.turns, func(a, b Pace) int { return cmp.Compare(a.PerSecond, b.PerSecond) })
 	for _, turn := range s.turns {
 		pace.Seconds += turn.Seconds
@@ -206,30 +232,31 @@ func (b Bench) work(ctx context.Context) (stop func() error, err error) {
 	return func() error { theirs.Stop(); cancel(); return <-ours }, nil
 }
 
-func (b Bench) enroll(ctx context.Context, people *enroll.Client, n int) error {
+func (b Bench) enroll(ctx context.Context, people *enroll.Client, n int) (client.WorkflowRun, error) {
 	started, err := people.Start(ctx, enroll.Request{Workflow: benchWorkflow, Record: contact(n)})
 	if err != nil {
-		return err
+		return nil, err
 	}
+	run := b.Temporal.GetWorkflow(ctx, started.WorkflowID, started.RunID)
 	var exit plan.Exit
-	if err := b.Temporal.GetWorkflow(ctx, started.WorkflowID, started.RunID).Get(ctx, &exit); err != nil {
-		return fmt.Errorf("waiting for %s: %w", started.WorkflowID, err)
+	if err := run.Get(ctx, &exit); err != nil {
+		return nil, fmt.Errorf("waiting for %s: %w", started.WorkflowID, err)
 	}
 	if exit.Reason != plan.ExitCompleted {
-		return fmt.Errorf("%s: %s: %s", started.WorkflowID, exit.Reason, exit.Detail)
+		return nil, fmt.Errorf("%s: %s: %s", started.WorkflowID, exit.Reason, exit.Detail)
 	}
-	return nil
+	return run, nil
 }
 
-func (b Bench) byHand(ctx context.Context, url string) error {
+func (b Bench) byHand(ctx context.Context, url string) (client.WorkflowRun, error) {
 	run, err := b.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{TaskQueue: benchQueue}, fiveActivities, url)
 	if err == nil {
 		err = run.Get(ctx, nil)
 	}
 	if err != nil {
-		return fmt.Errorf("running a workflow written by hand: %w", err)
+		return nil, fmt.Errorf("running a workflow written by hand: %w", err)
 	}
-	return nil
+	return run, nil
 }
 
 // fiveActivities is what somebody would write by hand instead of five webhooks in a definition.

@@ -2,11 +2,14 @@ package testsuite_test
 
 import (
 	"fmt"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/millrace/millrace/activities"
+	"github.com/millrace/millrace/internal/store"
 	"github.com/millrace/millrace/testsuite"
 	"github.com/stretchr/testify/require"
 )
@@ -63,4 +66,38 @@ func TestBenchMeasuresBothSidesAndEnds(t *testing.T) {
 	require.Equal(t, 4, result.InFlight)
 	require.InDelta(t, result.Millrace.PerSecond/result.ByHand.PerSecond, result.Ratio, 0.001)
 	require.Positive(t, result.Ratio)
+	require.Positive(t, result.ByHand.HistoryBytes)
+	require.LessOrEqual(t, result.Histories, 1.7, "%d bytes of history beside %d", result.Millrace.HistoryBytes, result.ByHand.HistoryBytes)
+}
+
+// BenchmarkWaiting is what a thousand enrollments cost a worker's memory that wait in its cache: heap after a collection,
+// and the stacks of their goroutines. Run it alone and once: `-bench Waiting -benchtime 1x`.
+func BenchmarkWaiting(b *testing.B) {
+	const people = 1000
+	s := newStage(b, nurture(receiver(b)))
+	s.work(b)
+	waiting := func(n int) {
+		require.Eventually(b, func() bool {
+			standing, err := s.Books.Enrollments(b.Context(), store.EnrollmentFilter{Workflow: "journey", Node: "pause"})
+			require.NoError(b, err)
+			return len(standing) == n
+		}, 5*patience, 50*time.Millisecond)
+	}
+	memory := func() float64 {
+		var now runtime.MemStats
+		runtime.GC()
+		runtime.GC()
+		runtime.ReadMemStats(&now)
+		return float64(now.HeapAlloc+now.StackInuse) / (1 << 20)
+	}
+	s.enroll(b, "journey", "warm", map[string]string{"email": "warm@example.com"})
+	waiting(1)
+	idle := memory()
+	for b.Loop() {
+		for n := range people {
+			s.enroll(b, "journey", strconv.Itoa(n), map[string]string{"email": fmt.Sprintf("%d@example.com", n)})
+		}
+		waiting(people + 1)
+	}
+	b.ReportMetric(memory()-idle, "MB/1000-waiting")
 }
