@@ -65,7 +65,6 @@ the body and of the outputs.`,
 	Outputs: []action.Output{{Name: "status", Type: "number", Doc: "Status of the answer. The outputs of the config stand beside it."}},
 	Channel: "webhook",
 	Effect:  action.Requests,
-	Attempt: 45 * time.Second,
 	Check:   checkSendWebhook,
 	Run: func(ctx context.Context, env *action.Env, call plan.Call, cfg sendWebhookConfig) (plan.Outcome, error) {
 		request, err := cfg.request(ctx, env)

@@ -3,7 +3,6 @@
 package action
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"reflect"
@@ -65,8 +64,8 @@ type Spec[C any] struct {
 	Local    bool   // quick, and touches nothing but our own store
 	Channel  string // the way that its calls leave by, which a quota may limit: email, webhook; "" = they do not leave
 	Effect   Effect
-	Attempt  time.Duration // longest single attempt; 0 = 30 s
-	GiveUp   time.Duration // longest time over all attempts; 0 = 3 days
+	Attempt  time.Duration // longest single attempt; 0 = plan.Attempt
+	GiveUp   time.Duration // longest time over all attempts; 0 = plan.GiveUp
 
 	// Branches returns the ports that a config names; they come before Ports.
 	Branches func(cfg C) []string
@@ -113,8 +112,7 @@ func Define[C any](spec Spec[C]) Kind {
 	return Kind{
 		ID: spec.ID, Aliases: spec.Aliases, Category: spec.Category, Summary: spec.Summary, Doc: spec.Doc, Example: spec.Example,
 		Objects: spec.Objects, Outputs: spec.Outputs, Local: spec.Local, Channel: spec.Channel, Effect: spec.Effect,
-		Attempt: cmp.Or(spec.Attempt, 30*time.Second), GiveUp: cmp.Or(spec.GiveUp, 3*24*time.Hour),
-		Config: config,
+		Attempt: spec.Attempt, GiveUp: spec.GiveUp, Config: config,
 		static: static(spec.Ports),
 		decode: func(node *schema.Node) (any, schema.Diagnostics) {
 			var cfg C

@@ -1,6 +1,7 @@
 package action
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -120,14 +121,14 @@ func firstBegan(ctx context.Context, now time.Time) time.Time {
 	return now
 }
 
-// spent tells whether the next attempt would come later than the kind's GiveUp after the first one. Temporal sees
+// spent tells whether the next attempt would come later than the node's GiveUp after the first one. Temporal sees
 // to that itself, but for a call with a limited channel: what it waits for its turn is none of its time.
 func (s *step) spent(passed time.Duration) bool {
 	if s.action == nil {
 		return false
 	}
 	node := s.action.published.Nodes[s.env.call.Node]
-	return node.GiveUp == 0 && passed > s.kind.GiveUp
+	return node.Queue != "" && passed > cmp.Or(node.GiveUp, plan.GiveUp)
 }
 
 // attend heartbeats until stop is called. The context it returns outlives a cancellation: an attempt that

@@ -98,7 +98,7 @@ func (c *compiler) node(act *Action) plan.Node {
 		Config:  config,
 	}
 	if _, limited := c.quotas()[act.Kind.Channel]; limited {
-		node.Queue, node.GiveUp = plan.ChannelQueue(act.Kind.Channel), 0
+		node.Queue = plan.ChannelQueue(act.Kind.Channel)
 	}
 	for _, branch := range act.Then {
 		if node.Edges == nil {
@@ -206,5 +206,5 @@ func digest(parts ...[]byte) string {
 		fmt.Fprintf(sum, "%d:", len(part))
 		sum.Write(part)
 	}
-	return hex.EncodeToString(sum.Sum(nil))[:32]
+	return hex.EncodeToString(sum.Sum(nil))[:16]
 }

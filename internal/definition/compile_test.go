@@ -164,7 +164,6 @@ func edges(node plan.Node) []plan.Edge {
 	return all
 }
 
-// TestCallsByALimitedChannelHaveAQueueOfTheirOwn: what waits for its turn there is not given up.
 func TestCallsByALimitedChannelHaveAQueueOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	source := "workflow: w\nobject: contact\nactions:\n  - {id: call, send_webhook: {url: 'https://example.com'}}\n  - {id: mail, send_email: {email: hi}}\n"
@@ -181,10 +180,8 @@ func TestCallsByALimitedChannelHaveAQueueOfTheirOwn(t *testing.T) {
 	}
 	free, limited := of("time_zone: UTC\n"), of("quotas: {webhook: {limit: 20, per: 1s}}\n")
 	require.Equal(t, "millrace-webhook", limited.Nodes["call"].Queue)
-	require.Zero(t, limited.Nodes["call"].GiveUp)
 	require.Equal(t, free.Nodes["mail"], limited.Nodes["mail"])
 	require.Empty(t, free.Nodes["call"].Queue)
-	require.NotZero(t, free.Nodes["call"].GiveUp)
 	require.Equal(t, free.Nodes["call"].Hash, limited.Nodes["call"].Hash, "a quota edits no action")
 	require.Equal(t, []string{"quotas"}, besides(free, limited))
 	require.Equal(t, of("quotas: {webhook: {limit: 1, per: 1h}}\n"), limited, "another pace is no other plan")

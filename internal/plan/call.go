@@ -12,9 +12,9 @@ type Call struct {
 	Enrollment string                     `json:"enrollment"` // welcome/contact/51/3
 	Plan       string                     `json:"plan"`       // hash of the plan in hand
 	Node       string                     `json:"node"`
-	Visit      int                        `json:"visit"` // 1 for the first visit of this node
-	Arrived    time.Time                  `json:"arrived"`
-	Edited     time.Time                  `json:"edited,omitzero"` // when a reload first showed another Hash of this node
+	Visit      int                        `json:"visit"`            // 1 for the first visit of this node
+	Arrived    time.Time                  `json:"arrived,omitzero"` // left out in JSON when it is Now
+	Edited     time.Time                  `json:"edited,omitzero"`  // when a reload first showed another Hash of this node
 	Now        time.Time                  `json:"now"`
 	Event      *Event                     `json:"event,omitempty"`    // the event that woke the wait
 	Due        bool                       `json:"due,omitempty"`      // the wait's deadline has come: answer for good
@@ -25,6 +25,27 @@ type Call struct {
 	Listening  time.Time                  `json:"listening,omitzero"` // when an edit changed that type; zero = since the arrival
 	Took       []string                   `json:"took,omitempty"`     // ids of events that earlier waits consumed
 	Notes      []Note                     `json:"notes,omitempty"`    // what the interpreter did since the last call
+}
+
+// MarshalJSON leaves out what Now says too: a call stands in histories.
+func (c Call) MarshalJSON() ([]byte, error) {
+	type fields Call
+	if c.Arrived.Equal(c.Now) {
+		c.Arrived = time.Time{}
+	}
+	return json.Marshal(fields(c))
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (c *Call) UnmarshalJSON(text []byte) error {
+	type fields Call
+	if err := json.Unmarshal(text, (*fields)(c)); err != nil {
+		return err
+	}
+	if c.Arrived.IsZero() {
+		c.Arrived = c.Now
+	}
+	return nil
 }
 
 // Key names this visit of this node for ever: it neither contains a run id nor an attempt, so that

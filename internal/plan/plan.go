@@ -15,6 +15,12 @@ const (
 	PortFailed = "failed" // an action failed for good; falls through unless the author draws it
 )
 
+// Times that every node has unless it says otherwise, so that plans and histories need not.
+const (
+	Attempt = 45 * time.Second
+	GiveUp  = 3 * 24 * time.Hour
+)
+
 // Exit reasons: why an enrollment ended.
 const (
 	ExitCompleted  = "completed"  // the path came to its end
@@ -48,8 +54,8 @@ type Node struct {
 	Hash    string          `json:"hash"`             // of kind and config: another hash means the action was edited
 	Local   bool            `json:"local,omitempty"`  // touches only our store: runs as a local activity
 	Queue   string          `json:"queue,omitempty"`  // task queue of its own, only for a channel with a limit
-	Attempt time.Duration   `json:"attempt"`          // longest single attempt
-	GiveUp  time.Duration   `json:"give_up"`          // longest time over all attempts; 0 = the wrapper counts it, since the wait in Queue is none
+	Attempt time.Duration   `json:"attempt,omitzero"` // longest single attempt; 0 = Attempt
+	GiveUp  time.Duration   `json:"give_up,omitzero"` // longest time over all attempts; 0 = GiveUp
 	Next    Edge            `json:"next,omitzero"`    // where every port leads that Edges does not name
 	Edges   map[string]Edge `json:"edges,omitempty"`  // the ports that the author drew
 	Folded  []string        `json:"folded,omitempty"` // edits right behind this one, made in the same call

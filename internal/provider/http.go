@@ -34,7 +34,7 @@ func newWeb(guard guard, plain bool, connect, whole time.Duration) *web {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 			Transport: &http.Transport{
 				Proxy: nil, DialContext: dialer.DialContext, TLSHandshakeTimeout: connect,
-				MaxResponseHeaderBytes: MaxResponse, MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second,
+				MaxResponseHeaderBytes: MaxResponse, MaxIdleConnsPerHost: 64, IdleConnTimeout: 30 * time.Second,
 			},
 		},
 	}
