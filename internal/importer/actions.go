@@ -48,10 +48,10 @@ var actionTypes = map[string]actionType{
 
 	"0-3":         {kind: "create_task", stem: "task"},
 	"0-9":         {kind: "send_in_app_notification", stem: "notify"},
-	"0-11":        {kind: "rotate_record_to_owner", stem: "rotate"},
+	"0-11":        {"rotate_record_to_owner", "rotate", (*workflow).rotate},
 	"0-13":        {"add_to_static_list", "list", (*workflow).staticList},
 	"0-14":        {kind: "create_record", stem: "create"},
-	"0-15":        {kind: "enroll_in_workflow", stem: "enroll"},
+	"0-15":        {"enroll_in_workflow", "enroll", (*workflow).enrollElsewhere},
 	"0-18":        {kind: "create_salesforce_task", stem: "task"},
 	"0-19":        {kind: "set_salesforce_campaign", stem: "campaign"},
 	"0-23":        {kind: "send_internal_marketing_email", stem: "email"},
@@ -68,11 +68,11 @@ var actionTypes = map[string]actionType{
 	"0-46510720":  {kind: "enroll_in_sequence", stem: "sequence"},
 	"0-61139476":  {kind: "remove_association_label", stem: "label"},
 	"0-61139484":  {kind: "update_association_label", stem: "label"},
-	"0-63189541":  {kind: "create_association", stem: "associate"},
-	"0-63809083":  {kind: "add_to_static_list", stem: "list"},
-	"0-63863438":  {kind: "remove_from_static_list", stem: "list"},
+	"0-63189541":  {"create_association", "associate", (*workflow).associate},
+	"0-63809083":  {"add_to_static_list", "list", (*workflow).addToList},
+	"0-63863438":  {"remove_from_static_list", "list", (*workflow).removeFromList},
 	"0-73444249":  {kind: "apply_association_label", stem: "label"},
-	"0-169425243": {kind: "create_note", stem: "note"},
+	"0-169425243": {"create_note", "note", (*workflow).note},
 	"0-172351286": {kind: "ask_ai", stem: "ask"},
 	"0-177946906": {kind: "enrich_record", stem: "enrich"},
 	"0-195318603": {kind: "ask_ai", stem: "ask"},
@@ -325,23 +325,11 @@ func (w *workflow) notify(a *action) ([]step, error) {
 	if err := decode(a.Fields, &fields); err != nil {
 		return nil, err
 	}
-	var users, teams, owners []*yaml.Node
-	for _, id := range fields.UserIDs {
-		name, err := w.named("user", id)
-		if err != nil {
-			return nil, err
-		}
-		w.space.users[name] = true
-		users = append(users, str(name))
+	users, teams, err := w.people(fields.UserIDs, fields.TeamIDs)
+	if err != nil {
+		return nil, err
 	}
-	for _, id := range fields.TeamIDs {
-		name, err := w.named("team", id)
-		if err != nil {
-			return nil, err
-		}
-		w.space.teams[name] = true
-		teams = append(teams, str(name))
-	}
+	var owners []*yaml.Node
 	for _, property := range fields.OwnerProperties {
 		name, err := w.property(subject{object: w.object}, string(property), shape{})
 		if err != nil {
@@ -358,8 +346,29 @@ func (w *workflow) notify(a *action) ([]step, error) {
 		return nil, err
 	}
 	return one("send_internal_email_notification", mapping(
-		entry{"users", some(users)}, entry{"teams", some(teams)}, entry{"owner_properties", some(owners)},
+		entry{"users", users}, entry{"teams", teams}, entry{"owner_properties", some(owners)},
 		entry{"subject", str(title.text)}, entry{"body", str(body.text)})), nil
+}
+
+// people are users and teams by id; nil stands for none.
+func (w *workflow) people(userIDs, teamIDs []text) (users, teams *yaml.Node, err error) {
+	named := func(kind string, ids []text, known map[string]bool) (*yaml.Node, error) {
+		var names []*yaml.Node
+		for _, id := range ids {
+			name, err := w.named(kind, id)
+			if err != nil {
+				return nil, err
+			}
+			known[name] = true
+			names = append(names, str(name))
+		}
+		return some(names), nil
+	}
+	if users, err = named("user", userIDs, w.space.users); err != nil {
+		return nil, nil, err
+	}
+	teams, err = named("team", teamIDs, w.space.teams)
+	return users, teams, err
 }
 
 func (w *workflow) edit(a *action) ([]step, error) {
@@ -571,19 +580,4 @@ func (w *workflow) auth(settings *authDocument) (*yaml.Node, error) {
 func (w *workflow) secret(name string) string {
 	w.need("secret", name, "secret://"+name)
 	return "secret://" + name
-}
-
-// staticList is the older action for lists, which both adds and removes.
-func (w *workflow) staticList(a *action) ([]step, error) {
-	var fields struct {
-		Operation text `json:"operation"`
-	}
-	if err := decode(a.Fields, &fields); err != nil {
-		return nil, err
-	}
-	kind := "add_to_static_list"
-	if fields.Operation == "REMOVE" {
-		kind = "remove_from_static_list"
-	}
-	return one(kind, mapping()), nil
 }
