@@ -8,7 +8,7 @@ import "slices"
 // HubSpot (semantics §1.2); a workspace that declares email without `unique: true` lifts that.
 func builtinObjects() []Object {
 	return []Object{
-		builtin("contact", "Contact", "Contacts",
+		indexed(builtin("contact", "Contact", "Contacts",
 			identifying(of(TypeString, "email")),
 			of(TypeString, "first_name", "last_name", "company", "job_title", "website", "address", "city", "state", "zip",
 				"country", "language", "time_zone", "industry", "date_of_birth", "source", "message"),
@@ -18,25 +18,25 @@ func builtinObjects() []Object {
 			choice("lifecycle_stage", lifecycleStages...),
 			choice("marketing_status", "marketing", "non_marketing"),
 			readOnly(of(TypeNumber, "email_bounces")),
-			readOnly(of(TypeDatetime, "became_customer_at", "last_activity_at"))),
-		builtin("company", "Company", "Companies",
+			readOnly(of(TypeDatetime, "became_customer_at", "last_activity_at"))), "email", "lifecycle_stage"),
+		indexed(builtin("company", "Company", "Companies",
 			of(TypeString, "name", "domain", "industry", "website", "description", "address", "city", "state", "zip", "country", "time_zone"),
 			of(TypePhoneNumber, "phone"),
 			of(TypeNumber, "employees", "annual_revenue"),
 			of(TypeEnumeration, "type"),
 			choice("lifecycle_stage", lifecycleStages...),
-			readOnly(of(TypeDatetime, "last_activity_at"))),
-		builtin("deal", "Deal", "Deals",
+			readOnly(of(TypeDatetime, "last_activity_at"))), "domain"),
+		indexed(builtin("deal", "Deal", "Deals",
 			required(of(TypeString, "name")), of(TypeString, "currency", "description", "closed_lost_reason", "closed_won_reason"),
 			of(TypeNumber, "amount", "probability"),
 			required(of(TypeEnumeration, "stage")), of(TypeEnumeration, "pipeline", "type", "priority"),
 			of(TypeDatetime, "close_date"),
-			readOnly(of(TypeDatetime, "last_activity_at"))),
-		builtin("ticket", "Ticket", "Tickets",
+			readOnly(of(TypeDatetime, "last_activity_at"))), "stage"),
+		indexed(builtin("ticket", "Ticket", "Tickets",
 			required(of(TypeString, "subject")), of(TypeString, "content", "resolution"),
 			required(of(TypeEnumeration, "status")), of(TypeEnumeration, "pipeline", "priority", "category", "source"),
 			of(TypeDatetime, "closed_at"),
-			readOnly(of(TypeDatetime, "first_reply_at", "last_activity_at"))),
+			readOnly(of(TypeDatetime, "first_reply_at", "last_activity_at"))), "status"),
 		builtin("quote", "Quote", "Quotes",
 			of(TypeString, "title", "currency", "terms"), of(TypeNumber, "amount"), of(TypeEnumeration, "status", "payment_status"), of(TypeDate, "expires_on")),
 		builtin("lead", "Lead", "Leads",
@@ -107,6 +107,16 @@ func identifying(properties []Property) []Property {
 		properties[i].Unique = true
 	}
 	return properties
+}
+
+// indexed marks properties that lists and triggers ask for again and again.
+func indexed(object Object, names ...string) Object {
+	for i, property := range object.Properties {
+		if slices.Contains(names, property.Name) {
+			object.Properties[i].Indexed = true
+		}
+	}
+	return object
 }
 
 func readOnly(properties []Property) []Property {

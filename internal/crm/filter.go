@@ -99,7 +99,8 @@ type Finding struct {
 // test is a condition: a leaf or a group.
 type test interface {
 	match(ctx context.Context, e *evaluation) (Truth, error)
-	forecast(ctx context.Context, e *evaluation) (forecast, error)
+	forecaster
+	condition(s setting, wanted Truth) Condition
 }
 
 type (

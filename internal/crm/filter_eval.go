@@ -33,8 +33,11 @@ func (e *evaluation) value(ctx context.Context, name string) (string, Property, 
 		}
 		e.record = &record
 	}
-	declared, _ := e.Catalog.Property(e.Ref.Object, name)
-	return e.record.Property(name), declared, nil
+	property, declared := e.Catalog.Property(e.Ref.Object, name)
+	if declared && property.Type == "" {
+		property.Type = TypeString
+	}
+	return e.record.Property(name), property, nil
 }
 
 // eventValue reads a property of the event: JSON types tell more than nothing.

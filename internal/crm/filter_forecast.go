@@ -25,6 +25,11 @@ type forecast struct {
 	until time.Time
 }
 
+// forecaster is a test as a group sees it.
+type forecaster interface {
+	forecast(ctx context.Context, e *evaluation) (forecast, error)
+}
+
 // earlier is the first of two times, of which the zero time is never.
 func earlier(a, b time.Time) time.Time {
 	if b.IsZero() || !a.IsZero() && a.Before(b) {
@@ -54,7 +59,7 @@ func (g anyOf) forecast(ctx context.Context, e *evaluation) (forecast, error) {
 
 // together forecasts a group in which one answer settles it. As long as one test gives that answer the others do not
 // matter.
-func together(ctx context.Context, e *evaluation, tests []test, settles Truth) (forecast, error) {
+func together[T forecaster](ctx context.Context, e *evaluation, tests []T, settles Truth) (forecast, error) {
 	group := forecast{truth: settles.not()}
 	for _, one := range tests {
 		found, err := one.forecast(ctx, e)
@@ -101,7 +106,7 @@ func (t associatedTest) forecast(ctx context.Context, e *evaluation) (forecast, 
 	if err != nil {
 		return group, err
 	}
-	var others []test
+	var others []associatedRecord
 	for _, association := range found {
 		others = append(others, associatedRecord{association.Ref, t.where})
 	}

@@ -153,8 +153,8 @@ func (c comparison) startsWith() Truth { return c.anyText(strings.HasPrefix) }
 func (c comparison) endsWith() Truth   { return c.anyText(strings.HasSuffix) }
 
 func (c comparison) anyText(holds func(text, part string) bool) Truth {
-	text := strings.ToLower(c.text)
-	return truthOf(slices.ContainsFunc(c.operands, func(one constant) bool { return holds(text, strings.ToLower(one.text)) }))
+	text := fold(c.text)
+	return truthOf(slices.ContainsFunc(c.operands, func(one constant) bool { return holds(text, fold(one.text)) }))
 }
 
 func (c comparison) hasAll() Truth {

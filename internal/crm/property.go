@@ -46,6 +46,7 @@ type Property struct {
 	Unique     bool         `json:"unique,omitempty" doc:"No two records of the type have the same value; upper and lower case are the same."`
 	ReadOnly   bool         `json:"read_only,omitempty" doc:"May be read and copied from, never written by an action."`
 	Calculated Calculation  `json:"calculated,omitzero" doc:"How it is computed: read-only and without history."`
+	Indexed    bool         `json:"indexed,omitempty" doc:"Looked up quickly in filters over many records, at a small cost for every change of its value."`
 	Access     Access       `json:"access,omitzero" doc:"What people may do with it: authors in workflows, users with records."`
 }
 

@@ -2,10 +2,12 @@ package store_test
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"strconv"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -17,7 +19,9 @@ import (
 
 // onEach runs a benchmark on every database, with records, a publication and an open enrollment in it. PostgreSQL
 // waits for no disk there, as SQLite does not in general.
-func onEach(b *testing.B, work func(b *testing.B, s *store.Store)) {
+func onEach(b *testing.B, work func(b *testing.B, s *store.Store)) { onEachWith(b, fill, work) }
+
+func onEachWith(b *testing.B, fill func(b *testing.B, s *store.Store), work func(b *testing.B, s *store.Store)) {
 	b.Helper()
 	for _, database := range []struct {
 		name string
@@ -54,6 +58,65 @@ func fill(b *testing.B, s *store.Store) {
 		return err
 	})
 	require.NoError(b, err)
+}
+
+// crowd makes 100,000 contacts with six properties, five of them indexed.
+func crowd(b *testing.B, s *store.Store) {
+	b.Helper()
+	ctx := b.Context()
+	catalog := crm.NewCatalog(crm.Object{Name: "contact", Properties: crm.Properties{
+		{Name: "email", Indexed: true}, {Name: "country", Indexed: true}, {Name: "score", Type: crm.TypeNumber, Indexed: true}, {Name: "city"},
+		{Name: "interests", Type: crm.TypeEnumeration, Multiple: true, Indexed: true}, {Name: "seen", Type: crm.TypeDatetime, Indexed: true},
+	}})
+	_, err := s.Publish(ctx, store.Publication{At: noon, Catalog: catalog})
+	require.NoError(b, err)
+	for batch := range 100 {
+		err := s.Tx(ctx, func(tx *store.Tx) error {
+			for i := range 1000 {
+				n := batch*1000 + i + 1
+				values := map[string]string{
+					"email": fmt.Sprintf("person%d@example.com", n*7919%100_003), "country": fmt.Sprintf("C%d", n*611_953%10), "score": strconv.Itoa(n * 104_729 % 1000), "city": "Rome",
+					"interests": []string{"golf", "chess;golf", "polo", "chess"}[n*31%4], "seen": crm.Text(noon.Add(-time.Duration(n*15_485_863%8760) * time.Hour)),
+				}
+				if _, err := tx.Create(ctx, contact(n), values, noon, "import"); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		require.NoError(b, err)
+	}
+}
+
+// BenchmarkMatching looks for contacts among 100,000.
+func BenchmarkMatching(b *testing.B) {
+	onEachWith(b, crowd, func(b *testing.B, s *store.Store) {
+		ctx := b.Context()
+		for _, c := range []struct{ name, filter string }{
+			{"one", `{"property": "email", "is": "person77@example.com"}`},
+			{"third", `{"property": "country", "in": ["C1", "C2", "c3"]}`},
+			{"two", `{"all": [{"property": "country", "in": ["C1", "C2", "C3"]}, {"property": "score", "gte": 500}]}`},
+			{"three", `{"all": [{"property": "interests", "has_all": ["golf"]}, {"property": "seen", "within_last": "90d"}, {"not": {"property": "country", "is": "C1"}}]}`},
+			{"contains", `{"property": "email", "contains": "77"}`},
+			{"any", `{"any": [{"property": "score", "lt": 100}, {"property": "country", "is": "C5"}]}`},
+			{"not", `{"not": {"property": "country", "is": "C5"}}`},
+			{"unindexed", `{"property": "city", "is": "rome"}`},
+		} {
+			query := store.Query{Object: "contact", Filter: filter(b, c.filter), Now: noon, Zone: time.UTC}
+			b.Run("count/"+c.name, func(b *testing.B) {
+				for b.Loop() {
+					_, err := s.CountMatching(ctx, query)
+					require.NoError(b, err)
+				}
+			})
+			b.Run("page/"+c.name, func(b *testing.B) {
+				for b.Loop() {
+					_, err := s.Matching(ctx, query, "", 100)
+					require.NoError(b, err)
+				}
+			})
+		}
+	})
 }
 
 func contact(number int) crm.Ref { return crm.Ref{Object: "contact", ID: strconv.Itoa(number)} }

@@ -21,6 +21,19 @@ func filter(t testing.TB, source string) crm.Filter {
 }
 
 var filters = map[string]func(t *testing.T, s *store.Store){
+	"what the database finds is what filters say": agreeing,
+	"a calculated property that is published later is indexed": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		_, err := s.Create(ctx, ann, map[string]string{"score": "7"}, noon, "")
+		require.NoError(t, err)
+		property := crm.Property{Name: "rank", Type: crm.TypeNumber, Calculated: formula(t, `"record.score * 10"`), Indexed: true}
+		catalog := crm.NewCatalog(crm.Object{Name: "contact", Properties: crm.Properties{{Name: "score", Type: crm.TypeNumber}, property}})
+		_, err = s.Publish(ctx, store.Publication{At: noon, Catalog: catalog})
+		require.NoError(t, err)
+		count, err := s.CountMatching(ctx, store.Query{Object: "contact", Filter: filter(t, `{"property": "rank", "is": 70}`), Now: noon})
+		require.NoError(t, err)
+		require.Equal(t, 1, count)
+	},
 	"matching records are listed in pages and counted": func(t *testing.T, s *store.Store) {
 		ctx := t.Context()
 		for i := range 12 {

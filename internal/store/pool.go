@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// dialect is what a database does in its own way. The zero dialect is SQLite's: a transaction is alone from its
+// dialect is what a database does in its own way. That of SQLite says little: a transaction is alone from its
 // beginning, and has nothing to hold.
 type dialect struct {
 	begin   *sql.TxOptions // of every transaction
@@ -19,6 +19,8 @@ type dialect struct {
 	holding string         // see queryer
 	claim   string         // a statement whose argument is the name
 	share   string         // likewise
+	label   string         // whether the JSON list a.labels holds ?
+	find    string         // a function: where a text holds another one, 0 = nowhere
 	patient string         // a statement that takes the limits of time off a transaction
 	caches  bool           // the driver keeps prepared statements itself
 }
@@ -54,6 +56,15 @@ func (p *pool) query(ctx context.Context, text string, args ...any) (rows *sql.R
 	return rows, err
 }
 
+func (p *pool) once(ctx context.Context, text string, args ...any) (rows *sql.Rows, err error) {
+	err = p.persist(ctx, func() error {
+		rows, err = p.db.QueryContext(ctx, text, args...) //nolint:rowserrcheck // whoever reads them asks
+		return err
+	})
+	return rows, err
+}
+
+func (p *pool) speaks() dialect                     { return p.dialect }
 func (p *pool) holding() string                     { return "" }
 func (p *pool) claim(context.Context, string) error { return nil }
 func (p *pool) share(context.Context, string) error { return nil }
@@ -200,6 +211,10 @@ func (s *session) query(ctx context.Context, text string, args ...any) (*sql.Row
 	return s.tx.QueryContext(ctx, text, args...)
 }
 
+func (s *session) once(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	return s.tx.QueryContext(ctx, text, args...)
+}
+
 // exec runs a statement and returns how many rows it touched.
 func (s *session) exec(ctx context.Context, text string, args ...any) (int64, error) {
 	var result sql.Result
@@ -215,6 +230,7 @@ func (s *session) exec(ctx context.Context, text string, args ...any) (int64, er
 	return result.RowsAffected()
 }
 
+func (s *session) speaks() dialect { return s.pool.dialect }
 func (s *session) holding() string { return s.pool.dialect.holding }
 
 func (s *session) claim(ctx context.Context, name string) error {

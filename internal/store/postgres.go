@@ -30,6 +30,8 @@ var postgres = dialect{
 	holding: ` FOR NO KEY UPDATE`,
 	claim:   `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`,
 	share:   `SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0))`,
+	label:   `jsonb_exists(a.labels::jsonb, ?)`,
+	find:    `strpos`,
 	patient: `SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0`,
 	caches:  true,
 }
@@ -80,7 +82,7 @@ func prepare(ctx context.Context, conn *pgx.Conn) (err error) {
 	if encoding := conn.PgConn().ParameterStatus("server_encoding"); encoding != "UTF8" {
 		return fmt.Errorf("the database keeps texts as %s: make another one with `%s`", encoding, createdb(&conn.Config().Config, "_utf8"))
 	}
-	_, err = conn.Exec(ctx, `SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '1min'`)
+	_, err = conn.Exec(ctx, `SET lock_timeout = '10s'; SET hash_mem_multiplier = 16; SET idle_in_transaction_session_timeout = '1min'`)
 	return err
 }
 

@@ -136,7 +136,7 @@ func arriving(ref crm.Ref, values map[string]string, at time.Time, source string
 // add writes new records of one object type with their history, and computes what is calculated of them. It tells
 // whether no id was in use; where one was, the transaction is of no use any more. Errors: crm.ErrTaken.
 func (tx *Tx) add(ctx context.Context, catalog *crm.Catalog, records []crm.Record) (added bool, err error) {
-	var rows, versions, uniques [][]any
+	var rows, versions, uniques, keys [][]any
 	for _, record := range records {
 		given := maps.Clone(record.Properties)
 		if _, err := tx.calculate(ctx, catalog, record); err != nil {
@@ -151,6 +151,11 @@ func (tx *Tx) add(ctx context.Context, catalog *crm.Catalog, records []crm.Recor
 			ref, record.Object, record.ID, utf8.RuneCountInString(record.ID), text,
 			instant{record.Created}, instant{record.Updated}, record.Version, record.Source,
 		})
+		changed, err := tx.changedKeys(ctx, catalog, record.Ref, crm.Record{}, record)
+		if err != nil {
+			return false, err
+		}
+		keys = append(keys, changed.added...)
 		uniques = append(uniques, uniqueRows(record, catalog.Uniques(record.Object))...)
 		versions = append(versions, versionRows(record.Ref, given, record.Created, record.Source)...)
 		tx.note(ctx, plan.Change{Record: ref, What: plan.ChangeCreated, Values: record.Properties, At: record.Created})
@@ -160,6 +165,9 @@ func (tx *Tx) add(ctx context.Context, catalog *crm.Catalog, records []crm.Recor
 		return false, err
 	}
 	if err := tx.claimUnique(ctx, uniques); err != nil {
+		return false, err
+	}
+	if err := tx.addKeys(ctx, keys); err != nil {
 		return false, err
 	}
 	return true, tx.addVersions(ctx, versions)
@@ -269,22 +277,30 @@ func (tx *Tx) Increment(ctx context.Context, ref crm.Ref, property string, by cr
 // crm.ErrNotFound, crm.ErrDeleted.
 func (tx *Tx) Delete(ctx context.Context, ref crm.Ref, at time.Time) (err error) {
 	defer wrap(&err, "deleting %s", ref)
-	if _, err := tx.get(ctx, ref); err != nil {
+	record, err := tx.get(ctx, ref)
+	if err != nil {
 		return err
 	}
 	tx.note(ctx, plan.Change{Record: ref.String(), What: plan.ChangeDeleted, At: at})
-	if err := tx.hide(ctx, ref, at); err != nil {
+	if err := tx.hide(ctx, record, at); err != nil {
 		return err
 	}
 	return tx.recalculateOthers(ctx, ref, at)
 }
 
 // hide marks a record as deleted.
-func (tx *Tx) hide(ctx context.Context, ref crm.Ref, at time.Time) error {
-	if err := tx.freeUnique(ctx, ref); err != nil {
+func (tx *Tx) hide(ctx context.Context, record crm.Record, at time.Time) error {
+	catalog, err := tx.Catalog(ctx)
+	if err != nil {
 		return err
 	}
-	_, err := tx.exec(ctx, `UPDATE records SET deleted = $1, version = version + 1 WHERE record = $2`, instant{at}, ref.String())
+	if err := tx.reindex(ctx, catalog, record.Ref, record, crm.Record{}); err != nil {
+		return err
+	}
+	if err := tx.freeUnique(ctx, record.Ref); err != nil {
+		return err
+	}
+	_, err = tx.exec(ctx, `UPDATE records SET deleted = $1, version = version + 1 WHERE record = $2`, instant{at}, record.Ref.String())
 	return err
 }
 
@@ -302,6 +318,9 @@ func (tx *Tx) Restore(ctx context.Context, ref crm.Ref) (err error) {
 		return err
 	}
 	if err := tx.claimUnique(ctx, uniqueRows(record, catalog.Uniques(ref.Object))); err != nil {
+		return err
+	}
+	if err := tx.reindex(ctx, catalog, ref, crm.Record{}, record); err != nil {
 		return err
 	}
 	tx.note(ctx, plan.Change{Record: ref.String(), What: plan.ChangeRestored})
@@ -361,7 +380,8 @@ func (tx *Tx) change(ctx context.Context, catalog *crm.Catalog, record *crm.Reco
 // rewrite writes changes of a record, none included, and what is calculated from them, here and in associated records.
 // depth counts the records on the way.
 func (tx *Tx) rewrite(ctx context.Context, catalog *crm.Catalog, record *crm.Record, changes map[string]string, at time.Time, source string, depth int) error {
-	before := crm.Record{Ref: record.Ref, Properties: maps.Clone(record.Properties)}
+	before := *record
+	before.Properties = maps.Clone(record.Properties)
 	apply(record.Properties, changes)
 	all, err := tx.calculate(ctx, catalog, *record)
 	if err != nil {
@@ -385,6 +405,9 @@ func (tx *Tx) rewrite(ctx context.Context, catalog *crm.Catalog, record *crm.Rec
 	}
 	record.Updated = stored(at)
 	record.Version++
+	if err := tx.reindex(ctx, catalog, record.Ref, before, *record); err != nil {
+		return err
+	}
 	if err := tx.moveUnique(ctx, catalog, before, *record); err != nil {
 		return err
 	}

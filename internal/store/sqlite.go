@@ -19,6 +19,11 @@ import (
 
 const pathMemory = ":memory:"
 
+var sqliteDialect = dialect{
+	label: `EXISTS (SELECT 1 FROM json_each(a.labels) WHERE value = ?)`,
+	find:  `instr`,
+}
+
 func connectSQLite(path string, create bool) (connections, error) {
 	if path == pathMemory {
 		return connectPrivate()
@@ -62,7 +67,7 @@ func connectPrivate() (connections, error) {
 func connectFile(path, synchronous string, remove func() error) (connections, error) {
 	location := neturl.URL{Path: filepath.Clean(path)}
 	source := "file:" + location.EscapedPath() + "?_error_rc=1&_pragma=busy_timeout(5000)&_pragma=foreign_keys(ON)" +
-		"&_pragma=journal_mode(WAL)&_pragma=journal_size_limit(67108864)&_pragma=synchronous(" + synchronous + ")"
+		"&_pragma=journal_mode(WAL)&_pragma=journal_size_limit(67108864)&_pragma=temp_store(MEMORY)&_pragma=synchronous(" + synchronous + ")"
 	write, err := sql.Open("sqlite", source+"&_txlock=immediate")
 	if err != nil {
 		return connections{}, err
@@ -73,7 +78,7 @@ func connectFile(path, synchronous string, remove func() error) (connections, er
 	}
 	migrate, err := newMigrations(goose.DialectSQLite3, "migrations/sqlite", write)
 	return connections{
-		write: newPool(write, 1, dialect{}), read: newPool(read, max(4, runtime.NumCPU()), dialect{}), migrate: migrate, remove: remove,
+		write: newPool(write, 1, sqliteDialect), read: newPool(read, max(4, runtime.NumCPU()), sqliteDialect), migrate: migrate, remove: remove,
 	}, err
 }
 

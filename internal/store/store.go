@@ -42,6 +42,7 @@ type memory struct {
 	plans   map[string]*plan.Plan // by hash, and by workflow, number and hash
 	catalog *crm.Catalog
 	hash    string // of catalog as it is stored
+	indexes map[indexed]int64
 }
 
 // Open opens the database at url and brings its schema up to date. `sqlite://PATH` names a file, relative
@@ -62,16 +63,40 @@ func open(ctx context.Context, url string, create bool) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	memory := &memory{plans: map[string]*plan.Plan{}}
+	memory := &memory{plans: map[string]*plan.Plan{}, indexes: map[indexed]int64{}}
 	s := &Store{reader: reader{source: connections.read, memory: memory}, connections: connections, url: shown, changed: make(chan struct{}, 1)}
 	err = s.write.reach(ctx)
 	if err == nil {
 		err = s.write.alone(ctx, "migrations", func() error { return s.migrate.check(ctx, create) })
 	}
+	if err == nil {
+		err = s.index(ctx)
+	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// index makes the keys of the catalog in force, where this program indexes more than the one that was here before.
+func (s *Store) index(ctx context.Context) error {
+	catalog, err := s.Catalog(ctx)
+	if err != nil {
+		return err
+	}
+	if outdated, err := s.outdated(ctx, catalog); err != nil || len(outdated) == 0 {
+		return err
+	}
+	return s.Tx(ctx, func(tx *Tx) error {
+		if err := tx.claim(ctx, publication); err != nil {
+			return err
+		}
+		catalog, err := tx.reader.Catalog(ctx)
+		if err != nil {
+			return err
+		}
+		return tx.rebuild(ctx, catalog)
+	})
 }
 
 // Close closes the database. Whatever uses it has to be stopped before.
@@ -112,6 +137,7 @@ type Tx struct {
 	*session
 	occurred occurrences
 	noted    []plan.Change
+	rebuilt  bool // indexes, which nobody is to know of before they are there
 }
 
 // Tx runs do in a write transaction, which is committed when do returns nil and rolled back when it fails
@@ -189,6 +215,10 @@ func (r reader) exists(ctx context.Context, text string, args ...any) (bool, err
 // of one, nothing is held.
 type queryer interface {
 	query(ctx context.Context, text string, args ...any) (*sql.Rows, error)
+	// once runs a query whose text is unlikely to come again, and keeps nothing for it.
+	once(ctx context.Context, text string, args ...any) (*sql.Rows, error)
+	// speaks tells how the database says what others say in another way.
+	speaks() dialect
 	// holding ends a query for rows that nobody else is to change.
 	holding() string
 	// claim waits until no other transaction has claimed or shares name, and claims it.

@@ -196,6 +196,9 @@ func (tx *Tx) setCatalog(ctx context.Context, catalog *crm.Catalog, at time.Time
 	if err := tx.setSetting(ctx, settingCatalog, listed(catalog)); err != nil {
 		return err
 	}
+	if err := tx.rebuild(ctx, catalog); err != nil {
+		return err
+	}
 	return tx.adopt(ctx, old, catalog, at)
 }
 
