@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -95,6 +96,39 @@ func TestAPinnedRevisionLeavesPeopleInTheirs(t *testing.T) {
 		record, err := s.Books.Get(t.Context(), ref(contact))
 		require.NoError(t, err)
 		require.Equal(t, town, record.Properties["city"])
+	}
+}
+
+var offered = regexp.MustCompile(`--confirm (\S+)`)
+
+// TestAPushThatAffectsPeopleIsAgreedTo edits a journey with people in it, at the command line.
+func TestAPushThatAffectsPeopleIsAgreedTo(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, longWait)
+	s.work(t)
+	shorter := strings.Replace(longWait, "for: 30d}}\n  - {id: mark", "for: 1s}}\n  - {id: mark", 1)
+	shell := s.shell(t, "-- millrace.yaml --\ntime_zone: UTC\n"+shorter)
+	for _, contact := range []string{"1", "2"} {
+		s.arrives(t, s.enroll(t, "journey", contact, nil), "wait")
+	}
+	_, stderr, code := shell.run(t, "push")
+	require.Equal(t, 1, code)
+	require.Contains(t, stderr, "  at wait: 2 wake earlier\n")
+	seen := offered.FindStringSubmatch(shell.ok(t, "push", "--dry-run"))[1]
+	s.arrives(t, s.enroll(t, "journey", "3", nil), "wait")
+	_, stderr, code = shell.run(t, "push", "--confirm", seen)
+	require.Equal(t, 1, code)
+	require.Contains(t, stderr, "2 stood at wait in journey, now 3")
+	seen = offered.FindStringSubmatch(shell.ok(t, "push", "--dry-run"))[1]
+	require.Contains(t, shell.ok(t, "push", "--confirm", seen), "journey: new revision 2, 3 of 3 inside told\n")
+	for _, contact := range []string{"1", "2", "3"} {
+		s.arrives(t, s.GetWorkflow(t.Context(), "enrollment/journey/contact/"+contact, ""), "answer")
+	}
+	_, definition, _ := strings.Cut(shorter, " --\n")
+	shell.write(t, "workflows/journey.yaml", strings.Replace(definition, "city: Turin", "city: Milan", 1))
+	require.Contains(t, shell.ok(t, "push", "--map", "answer=last", "--yes"), "journey: new revision 3, 3 of 3 inside told\n")
+	for _, contact := range []string{"1", "2", "3"} {
+		s.arrives(t, s.GetWorkflow(t.Context(), "enrollment/journey/contact/"+contact, ""), "last")
 	}
 }
 

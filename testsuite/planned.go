@@ -49,7 +49,7 @@ func (s *simulation) read(catalog *crm.Catalog, entry Planned) (*planned, []stri
 		read.at = at.UTC()
 	}
 	kinds := 0
-	for _, given := range []bool{entry.Type != "", entry.Set != nil, entry.Fail != ""} {
+	for _, given := range []bool{entry.Type != "", entry.Set != nil, entry.Fail != "", entry.Publish != nil, entry.Operate != ""} {
 		if given {
 			kinds++
 		}

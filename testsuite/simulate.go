@@ -49,7 +49,7 @@ type SimulatedRecord struct {
 }
 
 // Planned is something that happens during a simulation, as in `simulate --events`: an event, an edit of the
-// record, or an action that fails from then on.
+// record, or an action that fails from then on; in the tests of live edits also a revision or an operator's word.
 type Planned struct {
 	After      string         `json:"after"` // since the start
 	At         string         `json:"at"`    // in RFC 3339
@@ -59,6 +59,9 @@ type Planned struct {
 	Fail       string         `json:"fail"`  // an action's id
 	Error      string         `json:"error"` // an HTTP status
 	Times      int            `json:"times"` // 0 = always
+
+	Publish *store.Publication `json:"-"` // a revision, of which the enrollment is told
+	Operate string             `json:"-"` // an operator's update without arguments, as in plan.UpdatePause
 }
 
 // Simulated is what a simulation shows (language §3).
@@ -262,8 +265,15 @@ func (s *simulation) happen(ctx context.Context, entry *planned) {
 	switch {
 	case entry.Type != "":
 		s.env.SignalWorkflow(plan.SignalEvent, s.event(entry))
-	case entry.Set != nil:
+	case entry.Set != nil || entry.Publish != nil:
 		s.env.SignalWorkflow(plan.SignalChanged, nil)
+	case entry.Operate != "":
+		s.env.UpdateWorkflow(entry.Operate, entry.id, &sdktest.TestUpdateCallback{
+			OnAccept: func() {}, OnComplete: func(any, error) {},
+			OnReject: func(err error) {
+				s.env.SignalWorkflow(plan.SignalUnenroll, plan.Unenroll{Reason: plan.ExitUnenrolled, Detail: err.Error()})
+			},
+		})
 	}
 }
 
@@ -293,6 +303,10 @@ func (s *simulation) apply(ctx context.Context, entry *planned) error {
 	entry.applied = true
 	if entry.Type != "" {
 		_, _, err := s.books.AddEvent(ctx, s.event(entry))
+		return err
+	}
+	if entry.Publish != nil {
+		_, err := s.books.Publish(ctx, *entry.Publish)
 		return err
 	}
 	if entry.Set == nil {
