@@ -104,6 +104,7 @@ func Run(ctx context.Context, options Options) error {
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("starting the worker on task queue %s: %w", queue, err)
 	}
+	go carryOutSwitches(ctx, options)
 	limited := &channels{options: options, tuned: tuned}
 	defer func() { // all drain at once
 		var draining sync.WaitGroup

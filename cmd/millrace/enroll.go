@@ -72,12 +72,12 @@ func (a *app) enroll(ctx context.Context, books *store.Store, workflow string, r
 	if err != nil {
 		return err
 	}
-	mode, err := books.Switch(ctx, workflow)
+	stands, err := books.Switch(ctx, workflow)
 	if err != nil {
 		return err
 	}
-	if mode == plan.SwitchOff {
-		return fmt.Errorf("workflow %s is switched off and admits nobody", workflow)
+	if why := stands.Refuses(a.Now()); why != "" {
+		return fmt.Errorf("%s admits nobody: %s", workflow, why)
 	}
 	var bad []enrolled
 	if file != "" {

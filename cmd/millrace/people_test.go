@@ -64,7 +64,7 @@ func TestEnrollKnowsWorkflowAndSwitch(t *testing.T) {
 	term.run("enroll", "zzz", "contact/51").fails(1, `published are trial-nurture`)
 	term.run("enroll", "trial-nurture", "--file", "missing.csv").fails(1, "reading the records of missing.csv")
 	require.NoError(t, term.store().SetSwitch(t.Context(), "trial-nurture", plan.SwitchOff))
-	term.run("enroll", "trial-nurture", "contact/51").fails(1, "is switched off and admits nobody")
+	term.run("enroll", "trial-nurture", "contact/51").fails(1, "admits nobody: the workflow is switched off")
 }
 
 func TestWhoIsAdmitted(t *testing.T) {

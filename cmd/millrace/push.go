@@ -285,9 +285,9 @@ func (p *publisher) noteNotYet() {
 // properties and settings.
 func (p *publisher) noteElsewhere() {
 	for _, one := range p.elsewhere {
-		state, end := "off", ""
-		if one.Switch == plan.SwitchOn {
-			state, end = "on", fmt.Sprintf("; `millrace workflows off %s` ends its admission", one.Workflow)
+		state, end := one.At(p.Now()), ""
+		if state == plan.SwitchOn {
+			end = fmt.Sprintf("; `millrace workflows off %s` ends its admission", one.Workflow)
 		}
 		p.note("note: still published and %s, but not in this workspace: %s; its properties and settings are those of this workspace now%s", state, one.Workflow, end)
 	}
@@ -375,7 +375,7 @@ func (p *publisher) compare(ctx context.Context, tx *store.Tx, file *definition.
 		return nil, err
 	}
 	if found {
-		mode, err := tx.Switch(ctx, one.Workflow)
+		stands, err := tx.Switch(ctx, one.Workflow)
 		if err != nil {
 			return nil, err
 		}
@@ -383,7 +383,7 @@ func (p *publisher) compare(ctx context.Context, tx *store.Tx, file *definition.
 		if err != nil {
 			return nil, err
 		}
-		one.Revision, one.Change, one.On, one.Inside = latest.Number, changeUnchanged, mode == plan.SwitchOn, len(open)
+		one.Revision, one.Change, one.On, one.Inside = latest.Number, changeUnchanged, stands.At(p.Now()) == plan.SwitchOn, len(open)
 		if file.Object.Text != "" && file.Object.Text != latest.Plan.Object {
 			var problems schema.Diagnostics
 			problems.Errorf(file.Object.Pos(), "object-changed", "the workflow was published for the object %s, which cannot be changed", latest.Plan.Object).

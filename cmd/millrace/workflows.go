@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -50,18 +49,11 @@ type shownRevision struct {
 	Inside    int       `json:"inside"` // open enrollments that follow it
 }
 
-// switched is one line of the result of `millrace workflows on` and `off`.
-type switched struct {
-	Workflow string `json:"workflow"`
-	Switch   string `json:"switch"`
-	Inside   int    `json:"inside"`
-}
-
 func newWorkflows(a *app) *cobra.Command {
 	listing := a.withBooks(func(ctx context.Context, books *store.Store, _ []string) error { return a.listWorkflows(ctx, books) })
 	workflows := &cobra.Command{
 		Use:     "workflows",
-		Short:   "List the published workflows, switch them on and off",
+		Short:   "List the published workflows, switch them on, off and in between",
 		Example: "  millrace workflows",
 		RunE:    listing,
 	}
@@ -81,28 +73,6 @@ func newWorkflows(a *app) *cobra.Command {
 			return a.showWorkflow(ctx, books, args[0])
 		}),
 	}, &cobra.Command{
-		Use:   "on WORKFLOW...",
-		Short: "Switch workflows on",
-		Long: `Switch workflows on: they admit records, and actions are done. A workflow whose
-newest revision has placeholders stays off.`,
-		Example: "  millrace workflows on trial-nurture",
-		Args:    arguments(1, -1),
-		RunE: a.withBooks(func(ctx context.Context, books *store.Store, args []string) error {
-			return a.switchWorkflows(ctx, books, args, plan.SwitchOn)
-		}),
-	}, &cobra.Command{
-		Use:   "off WORKFLOW...",
-		Short: "Switch workflows off: nobody enters, no action is done",
-		Long: `Switch workflows off. They admit nobody. Records inside keep moving, as in
-HubSpot: delays are waited and branches taken, but each action whose turn comes
-is skipped, and the history says so. To hold records where they are, use
-` + "`millrace pause`" + `.`,
-		Example: "  millrace workflows off trial-nurture",
-		Args:    arguments(1, -1),
-		RunE: a.withBooks(func(ctx context.Context, books *store.Store, args []string) error {
-			return a.switchWorkflows(ctx, books, args, plan.SwitchOff)
-		}),
-	}, &cobra.Command{
 		Use:     "revisions WORKFLOW",
 		Short:   "List the revisions of a workflow, the oldest first",
 		Example: "  millrace workflows revisions trial-nurture",
@@ -111,6 +81,9 @@ is skipped, and the history says so. To hold records where they are, use
 			return a.listRevisions(ctx, books, args[0])
 		}),
 	})
+	for _, mode := range plan.SwitchModes {
+		workflows.AddCommand(newSwitch(a, mode))
+	}
 	a.databaseFlag(workflows)
 	for _, command := range workflows.Commands() {
 		a.databaseFlag(command)
@@ -152,6 +125,9 @@ func (a *app) listWorkflows(ctx context.Context, books *store.Store) error {
 		if err != nil {
 			return err
 		}
+		if mode := overview.At(a.Now()); mode != overview.Switch {
+			overview.Switch, overview.Then, overview.Turning = mode, "", time.Time{}
+		}
 		line := listedWorkflow{overview, total(places, anywhere)}
 		lines = append(lines, line)
 		rows = append(rows, []string{line.Workflow, line.Switch, strconv.Itoa(line.Revision), clock(line.Published, zone), strconv.Itoa(line.Inside)})
@@ -164,7 +140,7 @@ func (a *app) showWorkflow(ctx context.Context, books *store.Store, workflow str
 	if err != nil {
 		return err
 	}
-	mode, err := books.Switch(ctx, workflow)
+	stands, err := books.Switch(ctx, workflow)
 	if err != nil {
 		return err
 	}
@@ -177,7 +153,7 @@ func (a *app) showWorkflow(ctx context.Context, books *store.Store, workflow str
 		return err
 	}
 	shown := shownWorkflow{
-		Workflow: workflow, Object: newest.Plan.Object, Switch: mode, Newest: describe(newest, places), Inside: total(places, anywhere), Actions: []shownAction{},
+		Workflow: workflow, Object: newest.Plan.Object, Switch: stands.At(a.Now()), Newest: describe(newest, places), Inside: total(places, anywhere), Actions: []shownAction{},
 	}
 	if newest.Plan.Rules != nil {
 		shown.Name = newest.Plan.Rules.Name
@@ -192,7 +168,7 @@ func (a *app) showWorkflow(ctx context.Context, books *store.Store, workflow str
 	return a.show(shown, func(w io.Writer) {
 		fmt.Fprintf(w, "%s %s\n\n", workflow, parenthesized(printable(shown.Name)))
 		table(w, [][]string{
-			{"  object", shown.Object}, {"  switch", mode}, {"  revision", strconv.Itoa(newest.Number)},
+			{"  object", shown.Object}, {"  switch", strings.TrimSpace(shown.Switch + " " + turning(stands, a.Now(), zone))}, {"  revision", strconv.Itoa(newest.Number)},
 			{"  published", strings.TrimSpace(clock(newest.Published, zone) + " " + by(newest.By))}, {"  inside", strconv.Itoa(shown.Inside)},
 		})
 		fmt.Fprintln(w)
@@ -238,45 +214,6 @@ func (a *app) listRevisions(ctx context.Context, books *store.Store, workflow st
 		rows = append(rows, []string{strconv.Itoa(line.Revision), clock(line.Published, zone), line.By, line.InFlight, strconv.Itoa(line.Actions), strconv.Itoa(line.Inside)})
 	}
 	return a.show(lines, func(w io.Writer) { table(w, rows) })
-}
-
-// switchWorkflows sets the switch of workflows, of all or of none.
-func (a *app) switchWorkflows(ctx context.Context, books *store.Store, workflows []string, mode string) error {
-	lines := []switched{}
-	for _, workflow := range workflows {
-		newest, err := publishedWorkflow(ctx, books, workflow)
-		if err != nil {
-			return err
-		}
-		if mode == plan.SwitchOn {
-			if err := a.withoutPlaceholders(newest); err != nil {
-				return err
-			}
-		}
-		places, err := books.Inside(ctx, workflow)
-		if err != nil {
-			return err
-		}
-		lines = append(lines, switched{workflow, mode, total(places, anywhere)})
-	}
-	err := books.Tx(ctx, func(tx *store.Tx) (err error) {
-		for _, workflow := range workflows {
-			err = errors.Join(err, tx.SetSwitch(ctx, workflow, mode))
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return a.show(lines, func(w io.Writer) {
-		for _, line := range lines {
-			fmt.Fprintf(w, "%s: %s", line.Workflow, line.Switch)
-			if mode == plan.SwitchOff && line.Inside > 0 {
-				fmt.Fprintf(w, "; %d inside keep moving, and their actions are skipped", line.Inside)
-			}
-			fmt.Fprintln(w)
-		}
-	})
 }
 
 // withoutPlaceholders fails when a revision has placeholders: it would do less than its author drew.

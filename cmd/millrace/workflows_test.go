@@ -52,10 +52,24 @@ func TestWorkflowsAreSwitched(t *testing.T) {
 	term.run("workflows", "off", "trial-nurture", "other").fails(1, `no workflow "other" was published`)
 	var got []switched
 	term.run("workflows", "on", "trial-nurture", "-o", "json").succeeds().decode(&got)
-	require.Equal(t, []switched{{"trial-nurture", plan.SwitchOn, 1}}, got, "one that does not exist switches none")
+	require.Equal(t, []switched{{Workflow: "trial-nurture", Switch: plan.SwitchOn, Inside: 1}}, got, "one that does not exist switches none")
 	require.Equal(t, "trial-nurture: off; 1 inside keep moving, and their actions are skipped\n", term.run("workflows", "off", "trial-nurture").succeeds().stdout)
-	term.run("enroll", "trial-nurture", "contact/51").fails(1, "is switched off and admits nobody")
+	term.run("enroll", "trial-nurture", "contact/51").fails(1, "trial-nurture admits nobody: the workflow is switched off")
 	require.Equal(t, "trial-nurture: on\n", term.run("workflows", "on", "trial-nurture").succeeds().stdout)
+}
+
+func TestSwitchesTurnByThemselves(t *testing.T) {
+	t.Parallel()
+	term := newPushed(t)
+	inside(term)
+	require.Equal(t, "trial-nurture: pause; 1 inside are held before their next action\n", term.run("workflows", "pause", "trial-nurture").succeeds().stdout)
+	term.run("workflows", "off", "trial-nurture", "--at", "2001-01-01T09:00").fails(1, "is past")
+	term.run("workflows", "off", "trial-nurture", "--at", "tomorrow").fails(1, "is no time: write 2027-12-24T18:00")
+	require.Regexp(t, `^trial-nurture: on from 2097-12-24 18:00:00 \S+ on\n$`, term.run("workflows", "on", "trial-nurture", "--at", "2097-12-24T18:00").succeeds().stdout)
+	require.Regexp(t, `switch +pause \(on from 2097-12-24 18:00:00 \S+ on\)`, term.run("workflows", "show", "trial-nurture").succeeds().stdout)
+	require.Equal(t, "trial-nurture: drain; 1 inside finish as usual\n", term.run("workflows", "drain", "trial-nurture").succeeds().stdout)
+	term.run("enroll", "trial-nurture", "contact/51").fails(1, "trial-nurture admits nobody: the workflow is drained")
+	require.Equal(t, "trial-nurture: stop; 1 inside are taken out\n", term.run("workflows", "stop", "trial-nurture").succeeds().stdout)
 }
 
 func TestAWorkflowWithPlaceholdersStaysOff(t *testing.T) {

@@ -30,8 +30,8 @@ type Books interface {
 	crm.Records
 	Ledger
 	Journal
-	// Switch returns the mode of a workflow's switch: plan.SwitchOn, plan.SwitchOff.
-	Switch(ctx context.Context, workflow string) (string, error)
+	// Switch returns how a workflow's switch stands.
+	Switch(ctx context.Context, workflow string) (plan.Switch, error)
 }
 
 // Transaction is the books within one transaction.
@@ -40,6 +40,9 @@ type Transaction interface {
 	// Waiting returns the Temporal workflow ids of those who wait for what the transaction brought about: a change
 	// of a property that they follow, an event.
 	Waiting(ctx context.Context) ([]string, error)
+	// Queue lets an enrollment enter the first action when it is its turn, and else gives it a place, or keeps it at
+	// the one it has.
+	Queue(ctx context.Context, who plan.Queueing) (plan.Place, error)
 }
 
 // Store is where the books are kept.
@@ -79,12 +82,14 @@ type Env struct {
 	Enroll func(ctx context.Context, workflow string) (enrollment string, err error)
 
 	store      Store
-	books      Books // the transaction of this step, or the store itself
+	books      Books       // the transaction of this step, or the store itself
+	tx         Transaction // in which the guard is asked; nil = it is only foreseen what it would say
 	call       plan.Call
 	key        string // idempotency key of this step
 	rules      *rules
 	record     crm.Ref
 	enrollment plan.Enrollment
+	hold       string         // what keeps the enrollment from this action, as plan.HoldPause
 	zone       *time.Location // nil = not asked for yet
 	now        time.Time
 	seed       int64

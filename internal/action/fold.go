@@ -19,7 +19,7 @@ func (s *step) fold(ctx context.Context) error {
 			if err := one.whole(ctx, books); err != nil {
 				return err
 			}
-			if one.outcome.End != "" {
+			if one.outcome.End != "" || one.outcome.Again {
 				s.outcome = one.outcome
 				return nil
 			}
@@ -41,7 +41,7 @@ func (s *step) apart(ctx context.Context, steps []*step) error {
 		if err := one.alone(ctx); err != nil {
 			return err
 		}
-		if one.outcome.End != "" {
+		if one.outcome.End != "" || one.outcome.Again {
 			s.outcome = one.outcome
 			return nil
 		}

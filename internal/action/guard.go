@@ -14,11 +14,17 @@ type rules struct {
 	timeZone string
 	goal     *crm.Filter
 	suppress *crm.Filter
+	start    string // the first action
+	gates
 }
 
 func readRules(published *plan.Plan) (*rules, error) {
 	if published.Rules == nil {
 		return &rules{}, nil
+	}
+	gates, err := readGates(published.Rules.Settings)
+	if err != nil {
+		return nil, fmt.Errorf("settings of %s revision %d: %w", published.Workflow, published.Revision, err)
 	}
 	goal, err := crm.ReadFilter(published.Rules.Goal)
 	if err != nil {
@@ -28,11 +34,11 @@ func readRules(published *plan.Plan) (*rules, error) {
 	if err != nil {
 		return nil, fmt.Errorf("suppress of %s revision %d: %w", published.Workflow, published.Revision, err)
 	}
-	return &rules{timeZone: published.Rules.TimeZone, goal: goal, suppress: suppress}, nil
+	return &rules{timeZone: published.Rules.TimeZone, goal: goal, suppress: suppress, start: published.Start.To, gates: gates}, nil
 }
 
 // guard runs before every attempt and may answer in the action's place: the record is gone, suppressed
-// or at its goal, or the workflow is switched off (semantics §2.6, §2.7, §2.10).
+// or at its goal (semantics §2.6, §2.7), or one of the workflow's gates is closed.
 func (e *Env) guard(ctx context.Context, kind Kind) (*plan.Outcome, error) {
 	if _, err := e.books.Get(ctx, e.record); errors.Is(err, crm.ErrDeleted) || errors.Is(err, crm.ErrNotFound) {
 		return &plan.Outcome{End: plan.ExitDeleted}, nil
@@ -52,16 +58,5 @@ func (e *Env) guard(ctx context.Context, kind Kind) (*plan.Outcome, error) {
 			return &plan.Outcome{End: exit.reason}, nil
 		}
 	}
-	if !kind.Acts() {
-		return nil, nil
-	}
-	mode, err := e.books.Switch(ctx, e.call.Workflow())
-	if err != nil {
-		return nil, err
-	}
-	if mode == plan.SwitchOff {
-		e.Note(plan.JournalSkipped, "the workflow is switched off")
-		return &plan.Outcome{}, nil
-	}
-	return nil, nil
+	return e.gates(ctx, kind)
 }

@@ -39,6 +39,11 @@ func (e *Env) entries(kind Kind, outcome plan.Outcome) []plan.Entry {
 		return entries
 	case outcome.Waits() && e.call.Awaits != "" && e.call.Edited.IsZero() && outcome.Until.UnixMicro() == e.enrollment.Standing.Until.UnixMicro():
 		return entries // asked again, it waits as before
+	case outcome.Again && e.hold == e.enrollment.Standing.Hold && e.call.Node == e.enrollment.Standing.Node && outcome.Until.UnixMicro() == e.enrollment.Standing.Until.UnixMicro():
+		return entries // asked again, it is held as before
+	case outcome.Again && outcome.Until.IsZero():
+		result.Event, result.Port = plan.JournalDelayRescheduled, ""
+		result.Phase = fmt.Sprintf("%s@%d", result.Event, e.now.UnixMicro())
 	case outcome.Again, outcome.Waits() && (e.call.Awaits != "" || !e.call.Edited.IsZero()):
 		result.Event, result.Port = plan.JournalDelayRescheduled, ""
 		result.Phase = fmt.Sprintf("%s@%d", result.Event, outcome.Until.Unix())

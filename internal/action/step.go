@@ -65,11 +65,12 @@ func (s *step) whole(ctx context.Context, books Transaction) error {
 
 // begin completes the environment, writes what the interpreter has to say, looks into the ledger and asks the guard.
 // A transaction that is repeated begins anew.
-func (s *step) begin(ctx context.Context, books Books) error {
+func (s *step) begin(ctx context.Context, books Transaction) error {
 	s.outcome, s.waiting, s.answered = plan.Outcome{}, nil, false
 	if err := s.open(ctx, books); err != nil {
 		return err
 	}
+	s.env.tx = books
 	if err := books.WriteJournal(ctx, s.told()...); err != nil {
 		return err
 	}
@@ -114,7 +115,7 @@ func (s *step) told() []plan.Entry {
 // open completes the environment from the books.
 func (s *step) open(ctx context.Context, books Books) (err error) {
 	env := s.env
-	env.books, env.Records, env.rules, env.zone, env.notes = books, books, s.action.rules, nil, nil
+	env.books, env.Records, env.rules, env.zone, env.notes, env.hold = books, books, s.action.rules, nil, nil, ""
 	if env.record, err = crm.ParseRef(env.call.Record()); err != nil {
 		return Permanent("bad-enrollment", "%v", err)
 	}
@@ -199,7 +200,7 @@ func (s *step) standing() plan.Standing {
 	call := s.env.call
 	return plan.Standing{
 		Enrollment: call.Enrollment, Node: call.Node, Kind: s.kind.ID, Plan: call.Plan,
-		Arrived: call.Arrived, Until: s.outcome.Until, Awaits: s.outcome.Event,
+		Arrived: call.Arrived, Until: s.outcome.Until, Awaits: s.outcome.Event, Hold: s.env.hold,
 	}
 }
 

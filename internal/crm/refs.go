@@ -27,6 +27,7 @@ type (
 	PropertyName     = Name[propertyKind]     // a property of the record that the config is about
 	ObjectName       = Name[objectKind]       // a record type
 	ListName         = Name[listKind]         // a file in lists/
+	CalendarName     = Name[calendarKind]     // a file in calendars/
 	EmailName        = Name[emailKind]        // a file in emails/
 	MessageName      = Name[messageKind]      // a file in messages/
 	WorkflowName     = Name[workflowKind]     // the id of another workflow
@@ -68,6 +69,7 @@ type (
 	propertyKind     struct{}
 	objectKind       struct{}
 	listKind         struct{}
+	calendarKind     struct{}
 	emailKind        struct{}
 	messageKind      struct{}
 	workflowKind     struct{}
@@ -90,6 +92,9 @@ func (objectKind) spec() nameSpec {
 }
 func (listKind) spec() nameSpec {
 	return nameSpec{kind: "list", doc: "List of the workspace.", valid: plainName, rule: plainRule}
+}
+func (calendarKind) spec() nameSpec {
+	return nameSpec{kind: "calendar", doc: "Calendar of the workspace: its file in calendars/ without the ending.", valid: plainName, rule: plainRule}
 }
 func (emailKind) spec() nameSpec {
 	return nameSpec{kind: "email", doc: "E-mail of the workspace: its file in emails/ without the ending.", valid: plainName, rule: plainRule}

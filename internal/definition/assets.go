@@ -21,6 +21,12 @@ type List struct {
 	Object      crm.ObjectName `json:"object,omitzero" doc:"Type of the records on it." default:"contact"`
 }
 
+// Calendar is days on which workflows pause, such as the holidays of a country.
+type Calendar struct {
+	Name string            `json:"name,omitempty" doc:"Name shown to people."`
+	Days []crm.CalendarDay `json:"days" doc:"12-25 for every year, 2027-03-29 once." required:"true" min:"1"`
+}
+
 // Connection is a connected app.
 type Connection struct {
 	App      string         `json:"app" doc:"Which app, as in slack." required:"true"`

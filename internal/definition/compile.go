@@ -27,7 +27,7 @@ func Compile(file *File, in *Workspace) (*plan.Plan, schema.Diagnostics) {
 		Workflow: file.Workflow.Text,
 		Object:   file.Object.Text,
 		Nodes:    map[string]plan.Node{},
-		Rules:    file.rules(),
+		Rules:    file.rules(in),
 	}
 	if len(file.Actions) > 0 {
 		compiled.Start = compiler.edge(file.Actions[0])
@@ -154,7 +154,7 @@ func (c *compiler) reads(act *Action) []string {
 }
 
 // rules are the parts of the definition about whole enrollments, in the form of the language.
-func (f *File) rules() *plan.Rules {
+func (f *File) rules(in *Workspace) *plan.Rules {
 	rules := &plan.Rules{
 		Name:        f.Name,
 		Again:       mustJSON(f.Enroll.Again),
@@ -168,12 +168,19 @@ func (f *File) rules() *plan.Rules {
 		triggers.Again, triggers.Leave = Again{}, false
 		rules.Enroll = mustJSON(triggers)
 	}
-	settings := f.Settings
-	settings.TimeZone = TimeZone{}
-	if text := mustJSON(settings); string(text) != "{}" {
+	if text := mustJSON(gates{f.Settings.opening(in), f.Settings.Rate}); string(text) != "{}" {
 		rules.Settings = text
 	}
+	if off := f.Settings.OffAt; off != nil {
+		rules.OffAt = crm.At(off.Date, off.Time, f.zone(in)).UTC()
+	}
 	return rules
+}
+
+// gates is the form in which the settings that hold actions back stand in a plan.
+type gates struct {
+	crm.Opening
+	Rate *crm.Rate `json:"rate,omitempty"`
 }
 
 func filterJSON(filter *crm.Filter) json.RawMessage {

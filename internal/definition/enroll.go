@@ -70,15 +70,15 @@ func (Again) Describe() schema.Description {
 // Schedule enrolls at set times in the workflow's zone. Exactly one of Daily, Weekly, Monthly, Yearly
 // and Property is set.
 type Schedule struct {
-	Daily     bool             `json:"daily,omitempty" doc:"Every day."`
-	Weekly    crm.Weekdays     `json:"weekly,omitempty" doc:"On these weekdays."`
-	Monthly   []MonthDay       `json:"monthly,omitempty" doc:"On these days of the month; the last day where a month is shorter."`
-	Yearly    []CalendarDay    `json:"yearly,omitempty" doc:"On these days of the year, as 12-25."`
-	Property  crm.PropertyName `json:"property,omitzero" doc:"On the day in this date property of the record."`
-	Offset    crm.Offset       `json:"offset,omitzero" doc:"Beside property: so long before (negative) or after it."`
-	EveryYear bool             `json:"every_year,omitempty" doc:"Beside property: on its day in every year."`
-	At        crm.TimeOfDay    `json:"at" doc:"Time of day." default:"00:00"`
-	If        *crm.Filter      `json:"if,omitempty" doc:"The same as if beside schedule."`
+	Daily     bool              `json:"daily,omitempty" doc:"Every day."`
+	Weekly    crm.Weekdays      `json:"weekly,omitempty" doc:"On these weekdays."`
+	Monthly   []MonthDay        `json:"monthly,omitempty" doc:"On these days of the month; the last day where a month is shorter."`
+	Yearly    []crm.CalendarDay `json:"yearly,omitempty" doc:"On these days of the year, as 12-25."`
+	Property  crm.PropertyName  `json:"property,omitzero" doc:"On the day in this date property of the record."`
+	Offset    crm.Offset        `json:"offset,omitzero" doc:"Beside property: so long before (negative) or after it."`
+	EveryYear bool              `json:"every_year,omitempty" doc:"Beside property: on its day in every year."`
+	At        crm.TimeOfDay     `json:"at" doc:"Time of day." default:"00:00"`
+	If        *crm.Filter       `json:"if,omitempty" doc:"The same as if beside schedule."`
 }
 
 // MonthDay is a day of the month: 1 to 31, `last_day`, or a weekday's position such as `first_monday`.

@@ -58,7 +58,7 @@ func (f *File) Path() string { return f.name }
 const Triggers = "triggers"
 
 // NotYet names what the definition says that is checked and stored, but that nothing acts on in this
-// version: ways of enrolling and leaving (semantics §2) and settings (§4.12).
+// version: ways of enrolling and leaving (semantics §2).
 func (f *File) NotYet() []string {
 	var names []string
 	for _, part := range []struct {
@@ -68,9 +68,6 @@ func (f *File) NotYet() []string {
 		{Triggers, f.Enroll.On != nil || f.Enroll.When != nil || f.Enroll.Schedule != nil},
 		{"re-enrollment filters", len(f.Enroll.Again.Filters) > 0},
 		{"exits of records that no longer match", f.Enroll.Leave},
-		{"windows", len(f.Settings.Windows) > 0},
-		{"pause dates", len(f.Settings.PauseDates) > 0},
-		{"rates", f.Settings.Rate != nil},
 	} {
 		if part.used {
 			names = append(names, part.name)

@@ -121,8 +121,8 @@ func (c *checker) checkSettings() {
 				Hint = "a window over midnight is two windows"
 		}
 	}
-	if since, closed := settings.closedTooLong(); closed {
-		c.found.Errorf(c.file.pos("settings"), "never-open", "from %s on no window opens for %d days: no action would run", since, maxClosed)
+	if since, closed := settings.opening(c.in).ClosedTooLong(); closed {
+		c.found.Errorf(c.file.pos("settings"), "never-open", "from %s on no window opens for more than 400 days: no action would run", since)
 	}
 }
 

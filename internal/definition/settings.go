@@ -2,7 +2,6 @@ package definition
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 	"time"
 
@@ -12,34 +11,105 @@ import (
 
 // Settings are what a definition says about all its actions (semantics §4.12).
 type Settings struct {
-	TimeZone   TimeZone      `json:"time_zone,omitzero" doc:"IANA zone of all times of the workflow, or a token such as {{ contact.time_zone }}; the account's, if left out."`
-	Windows    []Window      `json:"windows,omitempty" doc:"Actions run only within these hours; delays and branches at any time."`
-	PauseDates []CalendarDay `json:"pause_dates,omitempty" doc:"Days on which no action runs: 12-25 every year, 2027-08-16 once."`
-	Rate       *Rate         `json:"rate,omitempty" doc:"How many enrollments enter the first action in a time."`
+	TimeZone   TimeZone     `json:"time_zone,omitzero" doc:"IANA zone of all times of the workflow, or a token such as {{ contact.time_zone }}; the account's, if left out."`
+	Windows    []crm.Window `json:"windows,omitempty" doc:"Actions run only within these hours; delays and branches at any time."`
+	PauseDates []PauseDate  `json:"pause_dates,omitempty" doc:"Days on which no action runs: 12-25 every year, 2027-08-16 once, {calendar: NAME} those of calendars/NAME.yaml."`
+	Rate       *crm.Rate    `json:"rate,omitempty" doc:"How many enrollments enter the first action in a time."`
+	OffAt      *LocalTime   `json:"off_at,omitempty" doc:"When the workflow switches itself off, as 2027-12-24T18:00 in its time zone."`
 }
 
-// Window is a part of the day on some weekdays. Its end is the last moment to start.
-type Window struct {
-	Days crm.Weekdays  `json:"days,omitempty" doc:"Weekdays; every day, if left out."`
-	From crm.TimeOfDay `json:"from" doc:"Start." required:"true"`
-	To   crm.TimeOfDay `json:"to" doc:"End, later on the same day." required:"true"`
+// PauseDate is a day on which no action runs, or all those of a calendar of the workspace.
+type PauseDate struct {
+	Day      crm.CalendarDay
+	Calendar crm.CalendarName // when it names one
 }
 
-// Rate limits how many enrollments enter the first action.
-type Rate struct {
-	Limit int    `json:"limit" doc:"So many." required:"true" min:"1"`
-	Per   Period `json:"per" doc:"In this time." required:"true"`
-}
-
-// Period is a duration that is longer than nothing.
-type Period struct{ crm.Duration }
-
-// UnmarshalNode reads a duration.
-func (p *Period) UnmarshalNode(node *schema.Node, d *schema.Diagnostics) {
-	before := len(*d)
-	if p.Duration.UnmarshalNode(node, d); len(*d) == before && p.IsZero() {
-		d.Errorf(node.Pos, "out-of-range", "the time has to be longer than nothing")
+// UnmarshalNode reads a day or {calendar: NAME}.
+func (p *PauseDate) UnmarshalNode(node *schema.Node, d *schema.Diagnostics) {
+	if node.Kind != schema.Mapping {
+		p.Day.UnmarshalNode(node, d)
+		return
 	}
+	var named struct {
+		Calendar crm.CalendarName `json:"calendar" doc:"Name of a calendar." required:"true"`
+	}
+	*d = append(*d, schema.Decode(node, &named)...)
+	p.Calendar = named.Calendar
+}
+
+// MarshalJSON writes the source form.
+func (p PauseDate) MarshalJSON() ([]byte, error) {
+	if !p.Calendar.IsZero() {
+		return json.Marshal(map[string]string{"calendar": p.Calendar.Text})
+	}
+	return json.Marshal(p.Day)
+}
+
+// Describe tells readers about the source form.
+func (PauseDate) Describe() schema.Description {
+	return schema.Description{Name: "calendar day or calendar", Doc: "12-25 for every year, 2027-08-16, or {calendar: NAME}.", Schema: map[string]any{
+		"anyOf": []any{
+			map[string]any{"type": "string"},
+			map[string]any{
+				"type": "object", "properties": map[string]any{"calendar": map[string]any{"type": "string"}},
+				"required": []any{"calendar"}, "additionalProperties": false,
+			},
+		},
+	}}
+}
+
+// LocalTime is a day with a time of day; the zone is the workflow's.
+type LocalTime struct {
+	Date crm.Date
+	Time crm.TimeOfDay
+}
+
+// UnmarshalNode reads 2027-12-24T18:00.
+func (l *LocalTime) UnmarshalNode(node *schema.Node, d *schema.Diagnostics) {
+	date, clock, _ := strings.Cut(node.Value, "T")
+	var dayErr, timeErr error
+	l.Date, dayErr = crm.ParseDate(date)
+	l.Time, timeErr = crm.ParseTimeOfDay(clock)
+	if dayErr != nil || timeErr != nil || !node.IsScalar() {
+		d.Errorf(node.Pos, "wrong-value", "%s is not a day and time: write 2027-12-24T18:00", node.What())
+	}
+}
+
+// String writes the source form.
+func (l LocalTime) String() string { return l.Date.String() + "T" + l.Time.String() }
+
+// MarshalJSON writes the source form.
+func (l LocalTime) MarshalJSON() ([]byte, error) { return json.Marshal(l.String()) }
+
+// Describe tells readers about the source form.
+func (LocalTime) Describe() schema.Description {
+	return schema.Description{Name: "day and time", Doc: "2027-12-24T18:00, in the workflow's time zone.", Schema: map[string]any{
+		"type": "string", "pattern": `^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}$`,
+	}}
+}
+
+// opening is when actions may run, with the days of the calendars that the settings name.
+func (s Settings) opening(in *Workspace) crm.Opening {
+	opening := crm.Opening{Windows: s.Windows}
+	for _, one := range s.PauseDates {
+		switch {
+		case one.Calendar.IsZero():
+			opening.Paused = append(opening.Paused, one.Day)
+		case in != nil && in.Calendars[one.Calendar.Text] != nil:
+			opening.Paused = append(opening.Paused, in.Calendars[one.Calendar.Text].Days...)
+		}
+	}
+	return opening
+}
+
+// zone is where times of the definition are read that are the same for all records.
+func (f *File) zone(in *Workspace) *time.Location {
+	for _, name := range []string{f.Settings.TimeZone.String(), in.zone()} {
+		if zone, err := crm.LoadZone(name); err == nil && name != "" {
+			return zone
+		}
+	}
+	return time.UTC
 }
 
 // TimeZone is an IANA name, or a template whose tokens give one.
@@ -76,92 +146,4 @@ func (z TimeZone) MarshalJSON() ([]byte, error) { return z.Template.MarshalJSON(
 // Describe tells readers about the source form.
 func (TimeZone) Describe() schema.Description {
 	return schema.Description{Name: "time zone", Doc: "An IANA name such as Europe/Rome, or a token.", Schema: map[string]any{"type": "string"}}
-}
-
-// CalendarDay is a day of every year (Year 0) or of one.
-type CalendarDay struct {
-	Year  int
-	Month time.Month
-	Day   int
-}
-
-// UnmarshalNode reads 12-25 or 2027-08-16.
-func (c *CalendarDay) UnmarshalNode(node *schema.Node, d *schema.Diagnostics) {
-	text, everyYear := node.Value, len(node.Value) == len("12-25")
-	if everyYear {
-		text = "2024-" + text // a leap year
-	}
-	day, err := crm.ParseDate(text)
-	if err != nil || !node.IsScalar() {
-		d.Errorf(node.Pos, "wrong-value", "%s is not a day: write 12-25 for every year, or 2027-08-16", node.What())
-		return
-	}
-	*c = CalendarDay{Year: day.Year, Month: day.Month, Day: day.Day}
-	if everyYear {
-		c.Year = 0
-	}
-}
-
-// String writes the source form.
-func (c CalendarDay) String() string {
-	if c.Year == 0 {
-		return fmt.Sprintf("%02d-%02d", int(c.Month), c.Day)
-	}
-	return fmt.Sprintf("%04d-%02d-%02d", c.Year, int(c.Month), c.Day)
-}
-
-// MarshalJSON writes the source form.
-func (c CalendarDay) MarshalJSON() ([]byte, error) { return json.Marshal(c.String()) }
-
-// Describe tells readers about the source form.
-func (CalendarDay) Describe() schema.Description {
-	return schema.Description{Name: "calendar day", Doc: "12-25 for every year, or 2027-08-16.", Schema: map[string]any{"type": "string"}}
-}
-
-// On tells whether the day is d.
-func (c CalendarDay) On(d crm.Date) bool {
-	return (c.Year == 0 || c.Year == d.Year) && c.Month == d.Month && c.Day == d.Day
-}
-
-// maxClosed is how many days in a row a workflow's windows may be closed (semantics §4.12).
-const maxClosed = 400
-
-// closedTooLong returns the first day of more than maxClosed days without an open window, if there is
-// one in this century.
-func (s Settings) closedTooLong() (since crm.Date, found bool) {
-	if len(s.PauseDates) == 0 {
-		return crm.Date{}, false // a window opens every week
-	}
-	yearly, once := map[[2]int]bool{}, map[crm.Date]bool{}
-	for _, day := range s.PauseDates {
-		if day.Year == 0 {
-			yearly[[2]int{int(day.Month), day.Day}] = true
-		} else {
-			once[crm.Date{Year: day.Year, Month: day.Month, Day: day.Day}] = true
-		}
-	}
-	closed := 0
-	for day := (crm.Date{Year: 2000, Month: 1, Day: 1}); day.Year < 2100; day = day.AddDays(1) {
-		if !yearly[[2]int{int(day.Month), day.Day}] && !once[day] && s.opensOn(day.Weekday()) {
-			closed = 0
-			continue
-		}
-		if closed++; closed == 1 {
-			since = day
-		}
-		if closed > maxClosed {
-			return since, true
-		}
-	}
-	return crm.Date{}, false
-}
-
-// opensOn tells whether a window opens on a weekday.
-func (s Settings) opensOn(weekday time.Weekday) bool {
-	for _, window := range s.Windows {
-		if window.Days.Has(weekday) {
-			return true
-		}
-	}
-	return len(s.Windows) == 0
 }

@@ -28,6 +28,7 @@ type Workspace struct {
 	Emails      map[string]*crm.Email
 	Messages    map[string]*Message
 	Lists       map[string]*List
+	Calendars   map[string]*Calendar
 	Users       []crm.User
 	Teams       []string
 	Connections map[string]Connection
@@ -58,7 +59,7 @@ func FindWorkspace(from string) (dir string, found bool) {
 // Paths in diagnostics are relative to the folder, with slashes. The error is about reading files.
 func ReadWorkspace(folder fs.FS, kinds []action.Kind) (*Workspace, schema.Diagnostics, error) {
 	w := &Workspace{
-		Catalog: crm.Builtin(), Emails: map[string]*crm.Email{}, Messages: map[string]*Message{}, Lists: map[string]*List{},
+		Catalog: crm.Builtin(), Emails: map[string]*crm.Email{}, Messages: map[string]*Message{}, Lists: map[string]*List{}, Calendars: map[string]*Calendar{},
 		Connections: map[string]Connection{}, Assets: map[string][]byte{},
 	}
 	r := &workspaceReader{Workspace: w, kinds: kinds}
@@ -108,6 +109,14 @@ func (w *Workspace) catalog() *crm.Catalog {
 	return catalog
 }
 
+// zone is the account's time zone; outside a workspace (nil) there is none.
+func (w *Workspace) zone() string {
+	if w == nil {
+		return ""
+	}
+	return w.Account.TimeZone
+}
+
 // names returns what exists of a kind of thing, and whether the workspace lists such things at all.
 func (w *Workspace) names(kind string) (names []string, listed bool) {
 	switch kind {
@@ -117,6 +126,8 @@ func (w *Workspace) names(kind string) (names []string, listed bool) {
 		return slices.Sorted(maps.Keys(w.Messages)), true
 	case "list":
 		return slices.Sorted(maps.Keys(w.Lists)), true
+	case "calendar":
+		return slices.Sorted(maps.Keys(w.Calendars)), true
 	case "connection":
 		return slices.Sorted(maps.Keys(w.Connections)), true
 	case "sequence":
@@ -162,7 +173,7 @@ type workspaceReader struct {
 }
 
 // folders are the places for files with a meaning.
-var folders = []string{"objects", "workflows", "emails", "messages", "lists", "sequences", "tests"}
+var folders = []string{"objects", "workflows", "emails", "messages", "lists", "calendars", "sequences", "tests"}
 
 // load reads every file that is not hidden.
 func (r *workspaceReader) load(folder fs.FS) error {
@@ -216,6 +227,10 @@ func (r *workspaceReader) read(name string) {
 		list := &List{}
 		r.decode(name, list)
 		r.Lists[stem] = list
+	case dir == "calendars/" && isYAML:
+		calendar := &Calendar{}
+		r.decode(name, calendar)
+		r.Calendars[stem] = calendar
 	case dir == "messages/" && isYAML:
 		message := &Message{}
 		r.decode(name, message)

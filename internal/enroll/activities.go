@@ -117,12 +117,12 @@ func (a *Activities) examine(ctx context.Context, tx *store.Tx, request plan.Adm
 	if !found {
 		return refuse("no-workflow", "no workflow %q was published", request.Workflow)
 	}
-	mode, err := tx.Switch(ctx, request.Workflow)
+	stands, err := tx.Switch(ctx, request.Workflow)
 	if err != nil {
 		return revision, nil, err
 	}
-	if mode == plan.SwitchOff {
-		return refuse("off", "the workflow is switched off")
+	if why := stands.Refuses(request.Now); why != "" {
+		return refuse("off", "%s", why)
 	}
 	if ref.Object != revision.Plan.Object {
 		return refuse("wrong-object", "the workflow is about a %s, not a %s", revision.Plan.Object, ref.Object)

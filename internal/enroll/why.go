@@ -17,6 +17,8 @@ type Waiting struct {
 	Kind  string    `json:"kind"`  // kind of the action it stands at
 	Event string    `json:"event"` // event type that would wake it
 	Until time.Time `json:"until,omitzero"`
+	Hold  string    `json:"hold,omitempty"`  // what keeps it from its action: pause, window or rate
+	Ahead int       `json:"ahead,omitempty"` // with rate: how many wait before it
 }
 
 // Why answers where a record stands in a workflow, and what would let it move (language §3).
@@ -55,16 +57,44 @@ func (c *Client) Why(ctx context.Context, workflow string, record crm.Ref) (Why,
 		why.State, why.Node, why.Reason, why.Next = row.Exit, row.ExitNode, row.Detail, ""
 		return why, nil
 	}
-	if standing := row.Standing; standing.Awaits != "" || !standing.Until.IsZero() {
+	if standing := row.Standing; standing.Awaits != "" || !standing.Until.IsZero() || standing.Hold != "" {
 		why.State = "waiting"
-		why.WaitingFor = &Waiting{Kind: standing.Kind, Event: standing.Awaits, Until: standing.Until}
+		why.WaitingFor = &Waiting{Kind: standing.Kind, Event: standing.Awaits, Until: standing.Until, Hold: standing.Hold}
+		if standing.Hold == plan.HoldRate {
+			place, ahead, found, err := c.Store.Place(ctx, row.ID)
+			if err != nil {
+				return Why{}, err
+			}
+			if found {
+				why.WaitingFor.Ahead = ahead
+				why.WaitingFor.Until = later(place.Due, standing.Until)
+			}
+		}
 		why.Reason, why.Next = waiting(*why.WaitingFor)
 	}
 	return c.ask(ctx, row, why)
 }
 
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
 func waiting(w Waiting) (reason, next string) {
 	until := w.Until.UTC().Format(time.RFC3339)
+	switch w.Hold {
+	case plan.HoldPause:
+		if w.Until.IsZero() {
+			return "the workflow is paused", "`millrace workflows on`, or another way out of the pause"
+		}
+		return "the workflow is paused", "its switch turns at " + until
+	case plan.HoldWindow:
+		return "no action runs at this time", "its action runs at " + until + "; `millrace skip-wait` runs it now"
+	case plan.HoldRate:
+		return fmt.Sprintf("waits for its turn to enter, %d before it", w.Ahead), "its turn is expected at " + until + "; `millrace skip-wait` lets it enter now"
+	}
 	property, follows := strings.CutPrefix(w.Event, plan.ChangeOf(""))
 	switch {
 	case w.Event == "":

@@ -104,4 +104,14 @@ type Rules struct {
 	LeaveOnMiss bool            `json:"leave_when_no_longer_matching,omitempty"`
 	TimeZone    string          `json:"time_zone,omitempty"` // IANA name or a token; "" = the account's
 	Settings    json.RawMessage `json:"settings,omitempty"`  // windows, pause dates, rate
+	OffAt       time.Time       `json:"off_at,omitzero"`     // when the switch turns off by itself
+	Needs       string          `json:"needs,omitempty"`     // property without which nobody is admitted
+}
+
+// OffAt is when the switch turns off by itself; zero = never.
+func (p *Plan) OffAt() time.Time {
+	if p == nil || p.Rules == nil {
+		return time.Time{}
+	}
+	return p.Rules.OffAt
 }

@@ -13,7 +13,15 @@ type Standing struct {
 	Awaits     string    `json:"awaits,omitempty"`
 	LastError  string    `json:"last_error,omitempty"`
 	Plan       string    `json:"plan,omitempty"` // hash of the plan it follows
+	Hold       string    `json:"hold,omitempty"` // what keeps it from its action: one of the constants below
 }
+
+// What keeps an enrollment from its next action.
+const (
+	HoldPause  = "pause"  // the workflow's switch
+	HoldWindow = "window" // its windows and pause dates
+	HoldRate   = "rate"   // others come first
+)
 
 // Enrollment is a row of our own enrollment ledger: Temporal forgets closed executions after its
 // retention, we do not.
@@ -46,9 +54,3 @@ type Message struct {
 	Subject string    `json:"subject,omitempty"`
 	Body    string    `json:"body,omitempty"`
 }
-
-// Modes of a workflow's switch.
-const (
-	SwitchOn  = "on"  // admits and acts
-	SwitchOff = "off" // admits nobody; actions of people inside are skipped (semantics §2.10)
-)

@@ -26,7 +26,7 @@ import (
 func run(t *testing.T, open func(t *testing.T) *store.Store) {
 	for _, group := range []map[string]func(t *testing.T, s *store.Store){
 		transactions, records, uniqueness, calculations, associations, lists, users, events, waiting, workspace, ledger, journal, enrollments,
-		outbox, badInput, concurrency, filters, access, group,
+		outbox, badInput, concurrency, filters, gates, access, group,
 	} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {
@@ -598,9 +598,9 @@ var workspace = map[string]func(t *testing.T, s *store.Store){
 		require.ErrorIs(t, err, crm.ErrNotFound)
 		require.ErrorIs(t, s.SetSwitch(ctx, "welcome", plan.SwitchOn), crm.ErrNotFound)
 		publish(t, s, "welcome", "h1")
-		mode, err := s.Switch(ctx, "welcome")
+		stands, err := s.Switch(ctx, "welcome")
 		require.NoError(t, err)
-		require.Equal(t, plan.SwitchOn, mode)
+		require.Equal(t, plan.Switch{Mode: plan.SwitchOn}, stands)
 		require.ErrorIs(t, s.SetSwitch(ctx, "welcome", "sideways"), crm.ErrInvalid)
 		require.NoError(t, s.SetSwitch(ctx, "welcome", plan.SwitchOff))
 		published := publish(t, s, "welcome", "h2")

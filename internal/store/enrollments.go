@@ -15,14 +15,14 @@ import (
 )
 
 const enrollmentColumns = `id, workflow, record, number, workflow_id, first_run, trigger_name, event, revision, started, closed,
-	exit, exit_node, detail, node, kind, arrived, until, awaits, last_error, plan`
+	exit, exit_node, detail, node, kind, arrived, until, awaits, last_error, plan, hold`
 
 func scanEnrollment(row scanner) (e plan.Enrollment, err error) {
 	var started, closed, arrived, until instant
 	at := &e.Standing
 	err = row.Scan(&e.ID, &e.Workflow, &e.Record, &e.Number, &e.WorkflowID, &e.FirstRun, &e.Trigger, document[*plan.Event]{&e.Event},
 		&e.Revision, &started, &closed, &e.Exit, &e.ExitNode, &e.Detail,
-		&at.Node, &at.Kind, &arrived, &until, &at.Awaits, &at.LastError, &at.Plan)
+		&at.Node, &at.Kind, &arrived, &until, &at.Awaits, &at.LastError, &at.Plan, &at.Hold)
 	e.Started, e.Closed, at.Arrived, at.Until = started.Time, closed.Time, arrived.Time, until.Time
 	at.Enrollment = e.ID
 	return e, err
@@ -99,6 +99,7 @@ type EnrollmentFilter struct {
 	Workflow string
 	Record   string
 	Node     string // where it stands
+	Hold     string // what keeps it from its action, as plan.HoldPause
 	OpenOnly bool
 	After    string // id of the last enrollment of the page before
 	Limit    int    // 0 = all
@@ -117,6 +118,7 @@ func (r reader) Enrollments(ctx context.Context, filter EnrollmentFilter) (enrol
 	restrict(`workflow = `, filter.Workflow)
 	restrict(`record = `, filter.Record)
 	restrict(`node = `, filter.Node)
+	restrict(`hold = `, filter.Hold)
 	if filter.OpenOnly {
 		conditions = append(conditions, `closed IS NULL`)
 	}
@@ -206,10 +208,10 @@ func (tx *Tx) addEnrollment(ctx context.Context, e plan.Enrollment) (plan.Enroll
 	}
 	at := e.Standing
 	_, err := tx.exec(ctx, `INSERT INTO enrollments (`+enrollmentColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`,
 		e.ID, e.Workflow, e.Record, e.Number, e.WorkflowID, e.FirstRun, e.Trigger, event, e.Revision, instant{e.Started}, instant{e.Closed},
 		e.Exit, e.ExitNode, legible(e.Detail),
-		at.Node, at.Kind, instant{at.Arrived}, instant{at.Until}, at.Awaits, legible(at.LastError), at.Plan)
+		at.Node, at.Kind, instant{at.Arrived}, instant{at.Until}, at.Awaits, legible(at.LastError), at.Plan, at.Hold)
 	if err != nil {
 		return plan.Enrollment{}, err
 	}
@@ -232,7 +234,7 @@ func (tx *Tx) CloseEnrollment(ctx context.Context, id string, exit plan.Exit, at
 	}
 	tx.noteLeft(ctx, closed, at)
 	if len(closed) > 0 {
-		return nil
+		return tx.leaveQueue(ctx, id)
 	}
 	_, err = tx.Enrollment(ctx, id)
 	return err
@@ -257,16 +259,20 @@ func (tx *Tx) CloseLost(ctx context.Context, workflowID, firstRun string, at tim
 	closed, err := collect(ctx, tx.source, scanLeft, `UPDATE enrollments SET closed = $1, exit = $2, exit_node = node, detail = $3
 		WHERE workflow_id = $4 AND first_run <> $5 AND closed IS NULL RETURNING workflow, record, exit`,
 		instant{at}, plan.ExitUnenrolled, "its Temporal workflow ended without telling", workflowID, firstRun)
+	if err != nil || len(closed) == 0 {
+		return err
+	}
 	tx.noteLeft(ctx, closed, at)
+	_, err = tx.exec(ctx, `DELETE FROM places WHERE entry IS NULL AND enrollment IN (SELECT id FROM enrollments WHERE workflow_id = $1 AND closed IS NOT NULL)`, workflowID)
 	return err
 }
 
 // Stand writes down where an enrollment stands. One that is closed or unknown is left as it is.
 func (tx *Tx) Stand(ctx context.Context, at plan.Standing) (err error) {
 	defer wrap(&err, "writing where %s stands", at.Enrollment)
-	_, err = tx.exec(ctx, `UPDATE enrollments SET node = $1, kind = $2, arrived = $3, until = $4, awaits = $5, last_error = $6, plan = $7
-		WHERE id = $8 AND closed IS NULL`, at.Node, at.Kind, instant{at.Arrived}, instant{at.Until}, at.Awaits,
-		legible(at.LastError), at.Plan, at.Enrollment)
+	_, err = tx.exec(ctx, `UPDATE enrollments SET node = $1, kind = $2, arrived = $3, until = $4, awaits = $5, last_error = $6, plan = $7, hold = $8
+		WHERE id = $9 AND closed IS NULL`, at.Node, at.Kind, instant{at.Arrived}, instant{at.Until}, at.Awaits,
+		legible(at.LastError), at.Plan, at.Hold, at.Enrollment)
 	return err
 }
 

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/millrace/millrace/internal/crm"
@@ -14,9 +16,16 @@ import (
 // Overview is a published workflow at a glance.
 type Overview struct {
 	Workflow  string    `json:"workflow"`
-	Switch    string    `json:"switch"`
-	Revision  int       `json:"revision"` // the newest
+	Switch    string    `json:"switch"`           // its mode
+	Then      string    `json:"then,omitempty"`   // the mode that it turns to by itself
+	Turning   time.Time `json:"turning,omitzero"` // when
+	Revision  int       `json:"revision"`         // the newest
 	Published time.Time `json:"published"`
+}
+
+// At is the mode of the workflow's switch at an instant.
+func (o Overview) At(now time.Time) string {
+	return plan.Switch{Mode: o.Switch, Then: o.Then, Turning: o.Turning}.At(now)
 }
 
 // addRevision adds a revision unless the newest one has the same plan.
@@ -41,7 +50,7 @@ func (tx *Tx) addRevision(ctx context.Context, revision plan.Revision) (_ plan.R
 	if revision.InFlight == "" {
 		revision.InFlight = plan.InFlightFollow
 	}
-	if revision.On, err = tx.switchFirst(ctx, revision.Workflow, revision.On); err != nil {
+	if revision.On, err = tx.switchFirst(ctx, revision, latest); err != nil {
 		return plan.Revision{}, false, err
 	}
 	text, err := encode(compiled)
@@ -60,18 +69,29 @@ func (tx *Tx) addRevision(ctx context.Context, revision plan.Revision) (_ plan.R
 	return revision, true, err
 }
 
-// switchFirst sets the switch of a workflow that has none and tells whether it is on.
-func (tx *Tx) switchFirst(ctx context.Context, workflow string, on bool) (bool, error) {
+// switchFirst sets the switch of a workflow that has none, lets it turn as the definition says where it says something
+// else than before, and tells whether it is on.
+func (tx *Tx) switchFirst(ctx context.Context, revision, latest plan.Revision) (on bool, err error) {
 	mode := plan.SwitchOff
-	if on {
+	if revision.On {
 		mode = plan.SwitchOn
 	}
-	_, err := tx.exec(ctx, `INSERT INTO workflows (workflow, mode) VALUES ($1, $2) ON CONFLICT DO NOTHING`, workflow, mode)
+	if _, err := tx.exec(ctx, `INSERT INTO workflows (workflow, mode) VALUES ($1, $2) ON CONFLICT DO NOTHING`, revision.Workflow, mode); err != nil {
+		return false, err
+	}
+	stands, err := tx.Switch(ctx, revision.Workflow)
 	if err != nil {
 		return false, err
 	}
-	mode, err = tx.Switch(ctx, workflow)
-	return mode == plan.SwitchOn, err
+	now := stands.At(revision.Published)
+	if off, before := revision.Plan.OffAt(), latest.Plan.OffAt(); !off.Equal(before) {
+		stands = plan.Switch{Mode: now}
+		if !off.IsZero() {
+			stands.Then, stands.Turning = plan.SwitchOff, off
+		}
+		err = tx.setSwitch(ctx, revision.Workflow, stands)
+	}
+	return now == plan.SwitchOn, err
 }
 
 // maxPlans bounds how many plans are kept in memory.
@@ -188,34 +208,54 @@ func (r reader) RevisionsAfter(ctx context.Context, workflow string, number int)
 func (r reader) Workflows(ctx context.Context) (overviews []Overview, err error) {
 	defer wrap(&err, "listing the workflows")
 	return collect(ctx, r.source, func(row scanner) (overview Overview, err error) {
-		var published instant
-		err = row.Scan(&overview.Workflow, &overview.Switch, &overview.Revision, &published)
-		overview.Published = published.Time
+		var published, turning instant
+		err = row.Scan(&overview.Workflow, &overview.Switch, &overview.Then, &turning, &overview.Revision, &published)
+		overview.Published, overview.Turning = published.Time, turning.Time
 		return overview, err
-	}, `SELECT w.workflow, w.mode, r.number, r.published FROM workflows w JOIN revisions r ON r.workflow = w.workflow
+	}, `SELECT w.workflow, w.mode, w.turns_to, w.turns, r.number, r.published FROM workflows w JOIN revisions r ON r.workflow = w.workflow
 		WHERE r.number = (SELECT MAX(number) FROM revisions l WHERE l.workflow = w.workflow) ORDER BY w.workflow`)
 }
 
-// Switch returns the mode of a workflow's switch: plan.SwitchOn or plan.SwitchOff. Errors: crm.ErrNotFound.
-func (r reader) Switch(ctx context.Context, workflow string) (mode string, err error) {
+// Switch returns how a workflow's switch stands. Errors: crm.ErrNotFound.
+func (r reader) Switch(ctx context.Context, workflow string) (stands plan.Switch, err error) {
 	defer wrap(&err, "reading the switch of %s", workflow)
-	err = r.row(ctx, `SELECT mode FROM workflows WHERE workflow = $1`, workflow).Scan(&mode)
+	var turning instant
+	err = r.row(ctx, `SELECT mode, turns_to, turns FROM workflows WHERE workflow = $1`, workflow).Scan(&stands.Mode, &stands.Then, &turning)
 	if errors.Is(err, sql.ErrNoRows) {
-		return "", crm.ErrNotFound
+		return plan.Switch{}, crm.ErrNotFound
 	}
-	return mode, err
+	stands.Turning = turning.Time
+	return stands, err
 }
 
-// SetSwitch sets the mode of a workflow's switch. Errors: crm.ErrNotFound, crm.ErrInvalid.
-func (tx *Tx) SetSwitch(ctx context.Context, workflow, mode string) (err error) {
-	defer wrap(&err, "switching %s %s", workflow, mode)
-	if mode != plan.SwitchOn && mode != plan.SwitchOff {
-		return fmt.Errorf("%w: a switch is %s or %s", crm.ErrInvalid, plan.SwitchOn, plan.SwitchOff)
+// SetSwitch sets the mode of a workflow's switch; what it was to turn to is forgotten. Errors: crm.ErrNotFound,
+// crm.ErrInvalid.
+func (tx *Tx) SetSwitch(ctx context.Context, workflow, mode string) error {
+	return tx.setSwitch(ctx, workflow, plan.Switch{Mode: mode})
+}
+
+// TurnSwitch makes a workflow's switch turn to a mode by itself, at an instant after now. Errors: crm.ErrNotFound,
+// crm.ErrInvalid.
+func (tx *Tx) TurnSwitch(ctx context.Context, workflow, mode string, at, now time.Time) error {
+	stands, err := tx.Switch(ctx, workflow)
+	if err != nil {
+		return err
+	}
+	return tx.setSwitch(ctx, workflow, plan.Switch{Mode: stands.At(now), Then: mode, Turning: at})
+}
+
+func (tx *Tx) setSwitch(ctx context.Context, workflow string, stands plan.Switch) (err error) {
+	defer wrap(&err, "switching %s %s", workflow, stands.Mode)
+	for _, mode := range []string{stands.Mode, stands.Then} {
+		if mode != "" && !slices.Contains(plan.SwitchModes, mode) {
+			return fmt.Errorf("%w: a switch is one of %s", crm.ErrInvalid, strings.Join(plan.SwitchModes, ", "))
+		}
 	}
 	if err := tx.claim(ctx, publication); err != nil {
 		return err
 	}
-	rows, err := tx.exec(ctx, `UPDATE workflows SET mode = $1 WHERE workflow = $2`, mode, workflow)
+	rows, err := tx.exec(ctx, `UPDATE workflows SET mode = $1, turns_to = $2, turns = $3 WHERE workflow = $4`,
+		stands.Mode, stands.Then, instant{stands.Turning}, workflow)
 	if err == nil && rows == 0 {
 		return crm.ErrNotFound
 	}
@@ -225,4 +265,9 @@ func (tx *Tx) SetSwitch(ctx context.Context, workflow, mode string) (err error) 
 // SetSwitch is Tx.SetSwitch in a transaction of its own.
 func (s *Store) SetSwitch(ctx context.Context, workflow, mode string) error {
 	return s.Tx(ctx, func(tx *Tx) error { return tx.SetSwitch(ctx, workflow, mode) })
+}
+
+// TurnSwitch is Tx.TurnSwitch in a transaction of its own.
+func (s *Store) TurnSwitch(ctx context.Context, workflow, mode string, at, now time.Time) error {
+	return s.Tx(ctx, func(tx *Tx) error { return tx.TurnSwitch(ctx, workflow, mode, at, now) })
 }
