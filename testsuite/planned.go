@@ -49,13 +49,13 @@ func (s *simulation) read(catalog *crm.Catalog, entry Planned) (*planned, []stri
 		read.at = at.UTC()
 	}
 	kinds := 0
-	for _, given := range []bool{entry.Type != "", entry.Set != nil, entry.Fail != "", entry.Publish != nil, entry.Operate != ""} {
+	for _, given := range []bool{entry.Type != "", entry.Set != nil, entry.Fail != "", entry.Publish != nil, entry.Operate != "", entry.Switch != ""} {
 		if given {
 			kinds++
 		}
 	}
 	if kinds != 1 {
-		note("write exactly one of `type`, `set` and `fail`")
+		note("write exactly one of `type`, `set`, `fail` and `switch`")
 	}
 	if entry.Type != "" {
 		for _, problem := range nameProblems(entry.Type) {
@@ -69,6 +69,9 @@ func (s *simulation) read(catalog *crm.Catalog, entry Planned) (*planned, []stri
 		if read.values[name], err = catalog.Canonical(s.ref.Object, name, entry.Set[name]); err != nil {
 			note("set: %v", err)
 		}
+	}
+	if entry.Switch != "" && !slices.Contains(plan.SwitchModes, entry.Switch) {
+		note("switch: %q is no mode: write %s", entry.Switch, strings.Join(plan.SwitchModes, ", "))
 	}
 	switch nodes := s.nodes(); {
 	case entry.Fail == "" && (entry.Error != "" || entry.Times != 0):

@@ -49,16 +49,18 @@ type SimulatedRecord struct {
 }
 
 // Planned is something that happens during a simulation, as in `simulate --events`: an event, an edit of the
-// record, or an action that fails from then on; in the tests of live edits also a revision or an operator's word.
+// record, an action that fails from then on, or a turn of the workflow's switch; in the tests of live edits also a
+// revision or an operator's word.
 type Planned struct {
 	After      string         `json:"after"` // since the start
 	At         string         `json:"at"`    // in RFC 3339
 	Type       string         `json:"type"`
 	Properties map[string]any `json:"properties"`
 	Set        map[string]any `json:"set"`
-	Fail       string         `json:"fail"`  // an action's id
-	Error      string         `json:"error"` // an HTTP status
-	Times      int            `json:"times"` // 0 = always
+	Fail       string         `json:"fail"`   // an action's id
+	Error      string         `json:"error"`  // an HTTP status
+	Times      int            `json:"times"`  // 0 = always
+	Switch     string         `json:"switch"` // the mode that an operator gives the workflow's switch
 
 	Publish *store.Publication `json:"-"` // a revision, of which the enrollment is told
 	Operate string             `json:"-"` // an operator's update without arguments, as in plan.UpdatePause
@@ -265,7 +267,9 @@ func (s *simulation) happen(ctx context.Context, entry *planned) {
 	switch {
 	case entry.Type != "":
 		s.env.SignalWorkflow(plan.SignalEvent, s.event(entry))
-	case entry.Set != nil || entry.Publish != nil:
+	case entry.Switch == plan.SwitchStop:
+		s.env.SignalWorkflow(plan.SignalUnenroll, plan.Unenroll{Reason: plan.ExitUnenrolled, Detail: "the workflow was stopped"})
+	case entry.Set != nil || entry.Publish != nil || entry.Switch != "" && entry.Switch != plan.SwitchPause:
 		s.env.SignalWorkflow(plan.SignalChanged, nil)
 	case entry.Operate != "":
 		s.env.UpdateWorkflow(entry.Operate, entry.id, &sdktest.TestUpdateCallback{
@@ -308,6 +312,9 @@ func (s *simulation) apply(ctx context.Context, entry *planned) error {
 	if entry.Publish != nil {
 		_, err := s.books.Publish(ctx, *entry.Publish)
 		return err
+	}
+	if entry.Switch != "" {
+		return s.books.SetSwitch(ctx, s.Workflow, entry.Switch)
 	}
 	if entry.Set == nil {
 		return nil

@@ -33,7 +33,8 @@ would have been is listed.
 --events names a JSON file of what happens meanwhile, counted from the start:
   [{"after":"2d3h","type":"email_opened","properties":{…}},
    {"at":"2027-05-10T09:00:00Z","set":{"property":"value"}},
-   {"after":"0s","fail":"ACTION","error":"429","times":2}]`,
+   {"after":"0s","fail":"ACTION","error":"429","times":2},
+   {"after":"3d","switch":"pause"}]`,
 		Example: "  millrace simulate workflows/welcome.yaml --record ada.json",
 		Args:    arguments(1, 1),
 		RunE: func(command *cobra.Command, args []string) error {
