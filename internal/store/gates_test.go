@@ -86,17 +86,17 @@ var gates = map[string]func(t *testing.T, s *store.Store){
 	},
 	"so many enter in a time, in the order in which they came": func(t *testing.T, s *store.Store) {
 		q := newQueue(t, s)
-		require.Equal(t, "", q.ask(0, "a"))
-		require.Equal(t, "", q.ask(10, "b"))
+		require.Empty(t, q.ask(0, "a"))
+		require.Empty(t, q.ask(10, "b"))
 		require.Equal(t, "60", q.ask(11, "c"))
 		require.Equal(t, "70", q.ask(12, "d"))
 		require.Equal(t, "120", q.ask(13, "e"))
 		require.Equal(t, "130", q.ask(14, "f"))
 		require.Equal(t, "70", q.ask(20, "d"), "who asks again keeps its place")
-		require.Equal(t, "", q.ask(20, "a"), "who has entered has entered")
-		require.Equal(t, "", q.ask(60, "c"))
-		require.Equal(t, "", q.ask(70, "d"))
-		require.Equal(t, "", q.ask(120, "e"))
+		require.Empty(t, q.ask(20, "a"), "who has entered has entered")
+		require.Empty(t, q.ask(60, "c"))
+		require.Empty(t, q.ask(70, "d"))
+		require.Empty(t, q.ask(120, "e"))
 		place, ahead, found, err := s.Place(t.Context(), "f")
 		require.NoError(t, err)
 		require.True(t, found)
@@ -139,8 +139,8 @@ var gates = map[string]func(t *testing.T, s *store.Store){
 		}
 		require.Equal(t, "60", q.ask(4, "held"))
 		require.NotEqual(t, "", q.ask(61, "d", func(who *plan.Queueing) { who.Now = noon.Add(60 * time.Minute) }), "it is still on time")
-		require.Equal(t, "", q.ask(62, "d"))
-		require.Equal(t, "", q.ask(200, "held"))
+		require.Empty(t, q.ask(62, "d"))
+		require.Empty(t, q.ask(200, "held"))
 	},
 	"who leaves gives its place up": func(t *testing.T, s *store.Store) {
 		ctx := t.Context()
@@ -165,8 +165,8 @@ var gates = map[string]func(t *testing.T, s *store.Store){
 			q.ask(i, name)
 		}
 		q.per.Limit = 4
-		require.Equal(t, "", q.ask(30, "c"), "two more may enter now")
-		require.Equal(t, "", q.ask(30, "d"))
+		require.Empty(t, q.ask(30, "c"), "two more may enter now")
+		require.Empty(t, q.ask(30, "d"))
 		require.Equal(t, "60", q.ask(31, "e"))
 		require.Equal(t, "61", q.ask(61, "f", func(who *plan.Queueing) { who.Now = noon.Add(31 * time.Minute) }))
 		q.per.Limit = 1
@@ -176,11 +176,11 @@ var gates = map[string]func(t *testing.T, s *store.Store){
 		q := newQueue(t, s)
 		closed := func(who *plan.Queueing) { who.Open = false }
 		require.Equal(t, "0", q.ask(0, "a", closed))
-		require.Equal(t, "", q.ask(5, "a"))
+		require.Empty(t, q.ask(5, "a"))
 		q.ask(5, "b")
 		require.Equal(t, "65", q.ask(6, "c"))
-		require.Equal(t, "", q.ask(6, "d", func(who *plan.Queueing) { who.Force = true }))
-		require.Equal(t, "", q.ask(7, "inside", func(who *plan.Queueing) { who.Begun = true }), "who was inside before there was a rate")
+		require.Empty(t, q.ask(6, "d", func(who *plan.Queueing) { who.Force = true }))
+		require.Empty(t, q.ask(7, "inside", func(who *plan.Queueing) { who.Begun = true }), "who was inside before there was a rate")
 	},
 	"many at once take one place after the other": func(t *testing.T, s *store.Store) {
 		answers := make(chan error)
