@@ -102,11 +102,10 @@ func (o Opening) next(after time.Time, date Date, zone *time.Location) (opening 
 // sameTime is the time of day of an instant on another day, if a window is open then; else that day's first opening.
 func (o Opening) sameTime(due time.Time, date Date, zone *time.Location, draw float64) time.Time {
 	same := wallClock(date, clockOf(due.In(zone)), zone)
-	opening, window, open := o.next(same, date, zone)
-	if open {
+	if _, _, open := o.next(same, date, zone); open {
 		return same
 	}
-	opening, window, _ = o.next(date.In(zone).Add(-time.Nanosecond), date, zone)
+	opening, window, _ := o.next(date.In(zone).Add(-time.Nanosecond), date, zone)
 	return opening.Add(window.delay(date, zone, draw))
 }
 
@@ -133,7 +132,7 @@ func (c *CalendarDay) UnmarshalNode(node *schema.Node, d *schema.Diagnostics) {
 		d.Errorf(node.Pos, codeWrongValue, "%s is not a day: write 12-25 for every year, or 2027-08-16", node.What())
 		return
 	}
-	*c = CalendarDay{Year: day.Year, Month: day.Month, Day: day.Day}
+	*c = CalendarDay(day)
 	if everyYear {
 		c.Year = 0
 	}
@@ -173,7 +172,7 @@ func (o Opening) ClosedTooLong() (since Date, found bool) {
 		if day.Year == 0 {
 			yearly[[2]int{int(day.Month), day.Day}] = true
 		} else {
-			once[Date{Year: day.Year, Month: day.Month, Day: day.Day}] = true
+			once[Date(day)] = true
 		}
 	}
 	weekly, closed := Opening{Windows: o.Windows}, 0

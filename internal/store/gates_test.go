@@ -138,7 +138,7 @@ var gates = map[string]func(t *testing.T, s *store.Store){
 			q.ask(i, name)
 		}
 		require.Equal(t, "60", q.ask(4, "held"))
-		require.NotEqual(t, "", q.ask(61, "d", func(who *plan.Queueing) { who.Now = noon.Add(60 * time.Minute) }), "it is still on time")
+		require.NotEmpty(t, q.ask(61, "d", func(who *plan.Queueing) { who.Now = noon.Add(60 * time.Minute) }), "it is still on time")
 		require.Empty(t, q.ask(62, "d"))
 		require.Empty(t, q.ask(200, "held"))
 	},
