@@ -211,6 +211,22 @@ func TestWorkerRefusesANamespaceWithoutSearchAttributes(t *testing.T) {
 	last := strings.Split(strings.TrimSpace(stderr), "\n")
 	require.Contains(t, last[len(last)-1], "does not know the search attributes MillraceObject")
 	require.Contains(t, last[len(last)-1], "temporal operator search-attribute create --name MillraceObject --type Keyword")
+	stdout, _, code := shell.run(t, "doctor")
+	require.Equal(t, 1, code)
+	require.Contains(t, stdout, "temporal operator search-attribute create --name MillraceObject --type Keyword", "so says the doctor")
+}
+
+func TestWorkerRefusesANamespaceThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	shell := example(t, "trial-nurture", "TEMPORAL_ADDRESS="+embedded(t).Address, "TEMPORAL_NAMESPACE=nowhere")
+	shell.ok(t, "push")
+	_, stderr, code := shell.run(t, "worker")
+	require.Equal(t, 1, code)
+	const mend = "the Temporal server has no namespace \"nowhere\": run `temporal operator namespace create -n nowhere`"
+	require.Contains(t, stderr, mend)
+	stdout, _, code := shell.run(t, "doctor")
+	require.Equal(t, 1, code)
+	require.Contains(t, stdout, mend, "so says the doctor")
 }
 
 // TestStartedAndReadWithTheOfficialTools does with plain payloads what `temporal workflow start`, `signal`, `query`

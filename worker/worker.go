@@ -120,6 +120,7 @@ func Run(ctx context.Context, options Options) error {
 	for {
 		select {
 		case <-ctx.Done():
+			options.Log.Info("worker stops: it finishes what it is doing", "at_most", drainTime)
 			return nil
 		case err := <-fatal:
 			return errors.Join(errors.New("the worker lost its Temporal server"), err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -27,4 +28,18 @@ func TestProgressIsForTerminals(t *testing.T) {
 	bar.at(1, 2)
 	bar.end()
 	require.Empty(t, stderr.String())
+}
+
+func TestColoursAreForPeopleWhoWantThem(t *testing.T) {
+	t.Parallel()
+	device, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0) // as a terminal is one
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, device.Close()) })
+	for setting, want := range map[string]bool{"": true, "NO_COLOR=": true, "NO_COLOR=1": false, "TERM=dumb": false} {
+		term := newTerminal(t)
+		term.Environment = append(term.Environment, setting)
+		a, stdout, _ := term.app()
+		require.Equal(t, want, a.color(device), setting)
+		require.False(t, a.color(stdout), "a pipe has no colours")
+	}
 }
