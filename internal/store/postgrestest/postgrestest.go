@@ -118,6 +118,9 @@ func (s *Server) Database(tb testing.TB) string {
 	return url
 }
 
+// Programs is the folder of PostgreSQL's programs: psql, createdb, pg_dump, …
+func (s *Server) Programs() string { return s.programs }
+
 // Kill ends the server as a power failure would.
 func (s *Server) Kill(tb testing.TB) {
 	tb.Helper()
