@@ -25,6 +25,8 @@ func Kinds() []action.Kind {
 
 		editRecord,
 		adjustNumberProperty,
+		createRecord,
+		deleteContact,
 		createTask,
 		createNote,
 		rotateRecordToOwner,

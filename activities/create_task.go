@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
-	"time"
 
 	"github.com/millrace/millrace/internal/action"
 	"github.com/millrace/millrace/internal/crm"
@@ -19,13 +18,11 @@ type createTaskConfig struct {
 	Type     string       `json:"type" doc:"Kind of task." enum:"TODO,CALL,EMAIL" default:"TODO"`
 	Priority string       `json:"priority" doc:"How urgent it is." enum:"NONE,LOW,MEDIUM,HIGH" default:"NONE"`
 	Assignee assignee     `json:"assignee,omitzero" doc:"Who is to do it; none if left out."`
-	Due      *taskDue     `json:"due,omitempty" doc:"When it is due, counted from when the action runs; never if left out."`
-}
+	Due      *fromNow     `json:"due,omitempty" doc:"When it is due, counted from when the action runs; never if left out."`
+	Reminder crm.Duration `json:"reminder,omitzero" doc:"How long before it is due its assignee is to be reminded: kept in reminder_at."`
+	Queue    string       `json:"queue,omitempty" doc:"Queue of tasks that it belongs to."`
 
-type taskDue struct {
-	In   crm.Duration   `json:"in,omitzero" doc:"How long after the action runs."`
-	Time *crm.TimeOfDay `json:"time,omitempty" doc:"Wall-clock time on that day."`
-	Days crm.Weekdays   `json:"days,omitempty" doc:"Weekdays on which it may be due; the first of them from that day on."`
+	Associated []copiedAssociation `json:"copy_associations,omitempty" doc:"Records associated with the enrolled one with which to associate it too."`
 }
 
 var createTask = action.Define(action.Spec[createTaskConfig]{
@@ -37,7 +34,7 @@ completed, that is the event ` + "`task_completed`" + ` of the task and of the r
 source waits for the completion of this very task.
 
 A task is due ` + "`in`" + ` so long, at the given time of that day, on the first of the given weekdays from then on. What would be before now is on the next of
-these days.
+these days. Nobody is reminded by Millrace: ` + "`reminder_at`" + ` says when somebody may want to.
 
 A task without a title fails the action (` + "`no-title`" + `). Where the owner property is empty, or the user is unknown or deactivated, the task is nobody's, with
 a warning in the history.
@@ -48,8 +45,8 @@ Unconfirmed, and so our design: the nobody's task, when ` + "`time`" + ` and ` +
 	Local:   true,
 	Effect:  action.Edits,
 	Check: func(cfg createTaskConfig, at schema.Pos, problems *schema.Diagnostics) {
-		if cfg.Due != nil && cfg.Due.In.IsZero() && cfg.Due.Time == nil && len(cfg.Due.Days) == 0 {
-			problems.Errorf(at, "missing-key", "due: one of in, time and days is needed")
+		if !cfg.Reminder.IsZero() && cfg.Due == nil {
+			problems.Errorf(at, "missing-key", "reminder: due is needed beside it")
 		}
 	},
 	Run: runCreateTask,
@@ -73,31 +70,20 @@ func runCreateTask(ctx context.Context, env *action.Env, call plan.Call, cfg cre
 	}
 	values := map[string]string{
 		"title": title, "notes": notes, "type": cfg.Type, "priority": cfg.Priority,
-		crm.TaskStatus: crm.TaskOpen, crm.OwnerProperty: user,
+		"queue": cfg.Queue, crm.TaskStatus: crm.TaskOpen, crm.OwnerProperty: user,
 	}
 	if cfg.Due != nil {
 		zone, err := env.Zone(ctx)
 		if err != nil {
 			return plan.Outcome{}, err
 		}
-		values["due_at"] = crm.Text(cfg.Due.after(env.Now(), zone))
-	}
-	return attach(ctx, env, call, crm.ObjectTask, values)
-}
-
-// after is when a task is due that is created now.
-func (d taskDue) after(now time.Time, zone *time.Location) time.Time {
-	from := d.In.After(now, zone, false)
-	for n := range 9 { // within them every weekday comes with a time that is still ahead
-		at := crm.Duration{Days: n}.After(from, zone, false)
-		if d.Time != nil {
-			at = crm.At(crm.DateOf(from, zone).AddDays(n), *d.Time, zone)
-		}
-		if d.Days.Has(at.In(zone).Weekday()) && !at.Before(now) {
-			return at
+		due := cfg.Due.after(env.Now(), zone)
+		values["due_at"] = crm.Text(due)
+		if !cfg.Reminder.IsZero() {
+			values["reminder_at"] = crm.Text(cfg.Reminder.Neg().After(due, zone, false))
 		}
 	}
-	return from
+	return attach(ctx, env, call, crm.ObjectTask, values, cfg.Associated...)
 }
 
 // assignee says who is to do a task: nobody, a user, or the user whom a property of the enrolled record names.

@@ -135,3 +135,20 @@ func TestCreateTaskCheck(t *testing.T) {
 	require.Equal(t, "unknown-user", inWorkspace(t, source, "WHO", "{user: bo}")[0].Code)
 	require.Equal(t, "unknown-property", inWorkspace(t, source, "WHO", "{owner: keeper}")[0].Code)
 }
+
+func TestCreateTaskInAQueueWithAReminder(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, `create_task: {title: Call, due: {in: 3d, time: "09:00"}, reminder: 1h, queue: mornings, copy_associations: [{type: company}]}`)
+	acme := crm.Ref{Object: "company", ID: "7"}
+	b.record(acme, nil)
+	b.associate(acme, "employer")
+	b.ok()
+	require.Equal(t, "2027-01-07T08:00:00Z", b.property(firstTask, "due_at"))
+	require.Equal(t, "2027-01-07T07:00:00Z", b.property(firstTask, "reminder_at"))
+	require.Equal(t, "mornings", b.property(firstTask, "queue"))
+	companies, err := b.store.Associated(t.Context(), firstTask, "company")
+	require.NoError(t, err)
+	require.Len(t, companies, 1)
+	require.Equal(t, []string{"employer"}, companies[0].Labels)
+	requireProblems(t, "create_task: {title: Call, reminder: 1h}", "missing-key")
+}

@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -21,6 +22,7 @@ type editRecordConfig struct {
 	Remove      assignments        `json:"remove,omitempty" doc:"Options to take from multiple-choice properties."`
 	Copy        copies             `json:"copy,omitempty" doc:"Properties and the properties of the enrolled record to copy from."`
 	Clear       []crm.PropertyName `json:"clear,omitempty" doc:"Properties to empty."`
+	FromNow     instants           `json:"from_now,omitempty" doc:"Dates and times to set, counted from when the action runs."`
 	Increment   assignments        `json:"increment,omitempty" doc:"Number properties and how much to add."`
 	On          crm.Target         `json:"on,omitzero" doc:"Records to change; the enrolled record if left out."`
 	OnlyIfEmpty bool               `json:"only_if_empty" doc:"Leave properties as they are that have a value."`
@@ -35,9 +37,10 @@ everything changes or nothing. Values may be tokens; one single token keeps its 
 
 ` + "`append`" + ` and ` + "`remove`" + ` work on multiple-choice properties. ` + "`copy`" + ` reads the enrolled record: text to text, numbers to numbers and text,
 dates and times to each other (a date becomes midnight UTC, a time its day in UTC), true and false to text, options to text or to a
-property that has all of them. ` + "`increment`" + ` counts an empty property as 0. ` + "`only_if_empty`" + ` is asked of each property of each record.
+property that has all of them. To add what is copied, append a token: ` + "`append: {interests: \"{{ contact.hobbies }}\"}`" + `. ` + "`increment`" + ` counts an empty property as 0. ` + "`only_if_empty`" + ` is asked of each property of each record.
 
-A date from now on is a token: ` + "`{{ now | plus_time: 3, 'days' }}`" + `. A date property gets the day in the workflow's time zone.
+` + "`from_now`" + ` sets a date or time that is counted from when the action runs: ` + "`in`" + ` so long, at the given time of that day, on the first of the
+given weekdays from then on. A token does too, as in ` + "`{{ now | plus_time: 3, 'days' }}`" + `. A date property gets the day in the workflow's time zone.
 
 A value that does not fit, an unknown property and a read-only one fail the action (` + "`invalid-value`" + `). Without a record to change it is skipped.
 
@@ -84,12 +87,11 @@ func (c editRecordConfig) Properties() []crm.PropertyUse {
 	var uses []crm.PropertyUse
 	for _, list := range []assignments{c.Set, c.Append, c.Remove, c.Increment} {
 		for _, one := range list {
-			use := crm.PropertyUse{Object: c.On.Associated.Text, Name: one.Property.Text, Operator: crm.Writes, Pos: one.Property.Pos()}
-			if literal, known := one.Value.Literal(); known {
-				use.Operands = []string{crm.Text(literal)}
-			}
-			uses = append(uses, use)
+			uses = append(uses, writes(c.On.Associated.Text, one.Property, one.Value))
 		}
+	}
+	for _, one := range c.FromNow {
+		uses = append(uses, crm.PropertyUse{Object: c.On.Associated.Text, Name: one.Property.Text, Operator: crm.Writes, Pos: one.Property.Pos()})
 	}
 	for _, one := range c.Copy {
 		uses = append(uses,
@@ -102,27 +104,21 @@ func (c editRecordConfig) Properties() []crm.PropertyUse {
 	return uses
 }
 
+// writes is the use of a property that is set to a value.
+func writes(object string, property crm.PropertyName, value crm.Value) crm.PropertyUse {
+	use := crm.PropertyUse{Object: object, Name: property.Text, Operator: crm.Writes, Pos: property.Pos()}
+	if literal, known := value.Literal(); known {
+		use.Operands = []string{crm.Text(literal)}
+	}
+	return use
+}
+
 func checkEditRecord(cfg editRecordConfig, at schema.Pos, problems *schema.Diagnostics) {
-	var written []crm.PropertyName
-	for _, list := range []assignments{cfg.Set, cfg.Append, cfg.Remove, cfg.Increment} {
-		for _, one := range list {
-			written = append(written, one.Property)
-		}
-	}
-	for _, one := range cfg.Copy {
-		written = append(written, one.Property)
-	}
-	written = append(written, cfg.Clear...)
+	written := slices.Concat(cfg.Set.names(), cfg.Append.names(), cfg.Remove.names(), cfg.Increment.names(), cfg.Copy.names(), cfg.FromNow.names(), cfg.Clear)
 	if len(written) == 0 {
-		problems.Errorf(at, "missing-key", "nothing to change: set, append, remove, copy, clear or increment")
+		problems.Errorf(at, "missing-key", "nothing to change: set, append, remove, copy, clear, from_now or increment")
 	}
-	seen := map[string]bool{}
-	for _, name := range written {
-		if seen[name.Text] {
-			problems.Errorf(name.Pos(), "duplicate-property", "property %s is changed twice", name.Text)
-		}
-		seen[name.Text] = true
-	}
+	checkTwice(written, problems)
 	for _, one := range cfg.Increment {
 		checkNumber(one.Property.Text, one.Value, problems)
 	}
@@ -143,8 +139,18 @@ type byProperty[V any, P interface {
 
 type (
 	assignments = byProperty[crm.Value, *crm.Value]
+	instants    = byProperty[fromNow, *fromNow]
 	copies      = byProperty[crm.PropertyName, *crm.PropertyName] // where each is copied from
 )
+
+// names are the properties.
+func (b byProperty[V, P]) names() []crm.PropertyName {
+	names := make([]crm.PropertyName, len(b))
+	for i, one := range b {
+		names[i] = one.Property
+	}
+	return names
+}
 
 // UnmarshalNode reads a mapping.
 func (b *byProperty[V, P]) UnmarshalNode(node *schema.Node, problems *schema.Diagnostics) {
@@ -206,7 +212,13 @@ func (c editRecordConfig) resolve(ctx context.Context, env *action.Env) (edit, e
 		}
 	}
 	for _, name := range c.Clear {
+		if slices.Contains(env.Catalog.Required(object), name.Text) {
+			return edit{}, action.Permanent("invalid-value", "property %s is required", name.Text)
+		}
 		result.values[name.Text] = ""
+	}
+	if err := c.reckoned(ctx, env, object, result.values); err != nil {
+		return edit{}, err
 	}
 	for _, one := range c.Increment {
 		amount, err := number(ctx, env, one.Property.Text, one.Value)
@@ -223,6 +235,25 @@ func (c editRecordConfig) resolve(ctx context.Context, env *action.Env) (edit, e
 		return edit{}, err
 	}
 	return result, c.copied(ctx, env, object, result.values)
+}
+
+// reckoned adds the dates and times that are counted from now.
+func (c editRecordConfig) reckoned(ctx context.Context, env *action.Env, object string, values map[string]string) error {
+	zone, err := env.Zone(ctx)
+	if err != nil {
+		return err
+	}
+	for _, one := range c.FromNow {
+		name := one.Property.Text
+		property, declared := env.Catalog.Property(object, name)
+		if declared && property.Type != crm.TypeDate && property.Type != crm.TypeDatetime {
+			return action.Permanent("invalid-value", "property %s is a %s, not a date", name, property.Type)
+		}
+		if values[name], err = env.Catalog.Canonical(object, name, one.Value.after(env.Now(), zone).In(zone)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // options resolves the options to append or to remove.
@@ -258,7 +289,7 @@ func (c editRecordConfig) copied(ctx context.Context, env *action.Env, object st
 	for _, one := range c.Copy {
 		from, known := env.Catalog.Property(source.Object, one.Value.Text)
 		to, declared := env.Catalog.Property(object, one.Property.Text)
-		if known && declared && !slices.Contains(copyable[from.Type], to.Type) {
+		if known && declared && !slices.Contains(copyable[cmp.Or(from.Type, crm.TypeString)], cmp.Or(to.Type, crm.TypeString)) {
 			return action.Permanent("invalid-value", "property %s: a %s cannot be copied to a %s", one.Property.Text, from.Type, to.Type)
 		}
 		value := env.Catalog.Typed(source.Object, one.Value.Text, source.Property(one.Value.Text))

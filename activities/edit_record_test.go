@@ -9,6 +9,7 @@ import (
 
 	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/internal/store"
 )
 
 func TestEditRecordChangesTheEnrolledRecord(t *testing.T) {
@@ -222,4 +223,92 @@ func TestEditRecordNamesItsProperties(t *testing.T) {
 		uses = append(uses, use.Operator+" "+use.Object+"."+use.Name)
 	}
 	require.Equal(t, []string{"write company.name", "write company.city", " .country", "write company.zip"}, uses)
+}
+
+// TestEditRecordCopyMatrix is the table of semantics §3.4, and what it leaves to us.
+func TestEditRecordCopyMatrix(t *testing.T) {
+	t.Parallel()
+	from := map[string]string{
+		"notes": "Rome", "phone": "+39 06", "score": "42", "renewal": "2027-05-10", "seen": "2027-05-10T22:30:00Z", "vip": "true", "plan": "gold", "interests": "skiing;golf",
+	}
+	want := map[string]map[string]string{
+		"notes":     {"job_title": "Rome", "mobile_phone": "Rome"},
+		"phone":     {"job_title": "+39 06", "mobile_phone": "+39 06"},
+		"score":     {"job_title": "42", "points": "42"},
+		"renewal":   {"until": "2027-05-10", "at": "2027-05-10T00:00:00Z"},
+		"seen":      {"until": "2027-05-10", "at": "2027-05-10T22:30:00Z"},
+		"vip":       {"job_title": "true", "agreed": "true"},
+		"plan":      {"job_title": "gold", "tier": "gold", "tiers": "gold"},
+		"interests": {"job_title": "skiing;golf", "hobbies": "skiing;golf"},
+	}
+	for source, value := range from {
+		for _, target := range []string{"job_title", "mobile_phone", "points", "until", "at", "agreed", "tier", "tiers", "hobbies"} {
+			b := newBench(t, "edit_record: {copy: {"+target+": "+source+"}}")
+			b.declare(crm.Properties{
+				{Name: "points", Type: crm.TypeNumber}, {Name: "until", Type: crm.TypeDate}, {Name: "at", Type: crm.TypeDatetime}, {Name: "agreed", Type: crm.TypeBool},
+				{Name: "tier", Type: crm.TypeEnumeration, Options: []crm.Option{{Value: "gold"}}},
+				{Name: "tiers", Type: crm.TypeEnumeration, Multiple: true, Options: []crm.Option{{Value: "gold"}}},
+				{Name: "hobbies", Type: crm.TypeEnumeration, Multiple: true, Options: []crm.Option{{Value: "skiing"}, {Value: "golf"}}},
+			})
+			b.set(map[string]string{source: value})
+			_, err := b.run()
+			if wanted, fits := want[source][target]; fits {
+				require.NoError(t, err, "%s to %s", source, target)
+				require.Equal(t, wanted, b.property(ada, target), "%s to %s", source, target)
+				continue
+			}
+			requirePermanent(t, err, "invalid-value")
+		}
+	}
+}
+
+func TestEditRecordFromNow(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, `edit_record: {from_now: {renewal: {in: 30d}, seen: {in: 1d, time: "09:00", days: [fri]}}}`)
+	b.ok()
+	require.Equal(t, "2027-02-03", b.property(ada, "renewal"))
+	require.Equal(t, "2027-01-08T08:00:00Z", b.property(ada, "seen"))
+
+	b = newBench(t, `edit_record: {from_now: {score: {in: 30d}}}`)
+	_, err := b.run()
+	requirePermanent(t, err, "invalid-value")
+	requireProblems(t, `edit_record: {from_now: {renewal: {}}}`, "missing-key")
+	requireProblems(t, `edit_record: {from_now: {renewal: 30d}}`, "wrong-type")
+	requireProblems(t, `edit_record: {from_now: {renewal: {in: 3d}}, set: {renewal: "2027-01-01"}}`, "duplicate-property")
+}
+
+func TestEditRecordAppendsACopy(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, `edit_record: {append: {interests: "{{ contact.hobbies }}"}}`)
+	b.declare(crm.Properties{{Name: "hobbies", Type: crm.TypeEnumeration, Multiple: true}})
+	b.set(map[string]string{"interests": "chess", "hobbies": "golf;chess"})
+	b.ok()
+	require.Equal(t, "chess;golf", b.property(ada, "interests"))
+}
+
+func TestEditRecordKeepsWhatIsRequiredAndUnique(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, `edit_record: {set: {email: bob@example.com}}`)
+	b.record(crm.Ref{Object: "contact", ID: "52"}, map[string]string{"email": "Bob@example.com"})
+	_, err := b.run()
+	requirePermanent(t, err, "duplicate-value")
+
+	b = newBench(t, `edit_record: {clear: [nickname]}`)
+	b.declare(crm.Properties{{Name: "nickname", Required: true}})
+	_, err = b.run()
+	requirePermanent(t, err, "invalid-value")
+}
+
+// declare adds properties of contacts to the catalog.
+func (b *bench) declare(properties crm.Properties) {
+	b.t.Helper()
+	known, err := b.store.Catalog(b.t.Context())
+	require.NoError(b.t, err)
+	catalog := crm.NewCatalog()
+	for _, name := range known.Objects() {
+		object, _ := known.Object(name)
+		catalog.Add(object)
+	}
+	catalog.Add(crm.Object{Name: "contact", Properties: properties})
+	b.publish(store.Publication{Catalog: catalog})
 }

@@ -18,8 +18,13 @@ func failure(err error) error {
 	if refused, ok := provider.AsRefused(err); ok && !refused.Temporary {
 		return action.Permanent(refused.Reason, "%v", refused.Err)
 	}
-	if errors.Is(err, crm.ErrInvalid) {
-		return action.Permanent("invalid-value", "%s", quoted.ReplaceAllString(err.Error(), `"…"`))
+	for _, one := range []struct {
+		is     error
+		reason string
+	}{{crm.ErrInvalid, "invalid-value"}, {crm.ErrTaken, "duplicate-value"}, {crm.ErrNotFound, "no-record"}, {crm.ErrDeleted, "no-record"}} {
+		if errors.Is(err, one.is) {
+			return action.Permanent(one.reason, "%s", quoted.ReplaceAllString(err.Error(), `"…"`))
+		}
 	}
 	return err
 }

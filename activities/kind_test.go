@@ -305,7 +305,7 @@ func TestNamesFollowTheId(t *testing.T) {
 		require.FileExists(t, kind.ID+"_test.go")
 		name := camel(kind.ID)
 		require.Contains(t, string(text), fmt.Sprintf("var %s = action.Define(action.Spec[%sConfig]{\n\tID: ", name, name))
-		require.Contains(t, string(text), fmt.Sprintf("type %sConfig struct {", name))
+		require.Contains(t, string(text), fmt.Sprintf("type %sConfig struct", name))
 		require.Equal(t, name+"Config", kind.Config.Name())
 		require.True(t, defining[kind.ID])
 		delete(defining, kind.ID)
@@ -351,6 +351,7 @@ func TestTokensReachThePlan(t *testing.T) {
 		`adjust_number_property: {property: score, by: "{{ actions.a.status }}"}`,
 		`create_task: {title: "{{ actions.a.status }}", notes: "{{ actions.b.status }}"}`,
 		`create_note: {body: "{{ actions.a.status }}"}`,
+		`create_record: {object_type: company, properties: {name: "{{ actions.a.status }}", city: "{{ actions.b.status }}"}}`,
 		`send_webhook: {url: "https://{{ actions.a.status }}.example", query: {q: "{{ actions.b.status }}"}, body: {n: "{{ actions.c.status }}", deep: [{x: "{{ actions.d.status }}"}]}}`,
 	} {
 		var wanted []string

@@ -24,6 +24,11 @@ type tokenUser interface{ Tokens() []crm.Token }
 // outputter is implemented by configs that name outputs of their own.
 type outputter interface{ Outputs() []action.Output }
 
+// creator is implemented by configs that create records.
+type creator interface {
+	Creates() (object crm.ObjectName, gives func(property string) bool)
+}
+
 // checkConfig checks what the config of an action names.
 func (c *checker) checkConfig(act *Action) {
 	object := c.file.Object.Text
@@ -34,6 +39,14 @@ func (c *checker) checkConfig(act *Action) {
 	if user, ok := act.Config.(propertyUser); ok {
 		c.properties(user, act)
 		object = "" // the config knows best
+	}
+	if creator, ok := act.Config.(creator); ok {
+		created, gives := creator.Creates()
+		for _, name := range c.catalog.Required(created.Text) {
+			if !gives(name) {
+				c.found.Errorf(created.Pos(), "missing-property", "%s needs a %s: the property is required", created.Text, name)
+			}
+		}
 	}
 	c.walk(act.Config, object, act)
 }
