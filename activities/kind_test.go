@@ -388,4 +388,10 @@ func TestGuardComesBeforeEveryKind(t *testing.T) {
 	require.NoError(t, b.store.SetSwitch(t.Context(), "w", plan.SwitchOn))
 	require.NoError(t, b.store.Delete(t.Context(), ada, monday))
 	require.Equal(t, plan.ExitDeleted, b.ok(func(call *plan.Call) { call.Visit = 2 }).End)
+
+	winner := crm.Ref{Object: "contact", ID: "60"}
+	b.record(winner, nil)
+	require.NoError(t, b.store.Restore(t.Context(), ada))
+	require.NoError(t, b.store.Merge(t.Context(), winner, ada, monday, "test"))
+	require.Equal(t, plan.ExitMerged, b.ok(func(call *plan.Call) { call.Visit = 2 }).End)
 }

@@ -136,7 +136,7 @@ func (e *enrollment) unenrolled() {
 }
 
 // waysOut are the reasons for which somebody else may take a record out.
-var waysOut = []string{plan.ExitUnenrolled, plan.ExitRemoved, plan.ExitSuppressed, plan.ExitGoalMet, plan.ExitDeleted, plan.ExitWaiting}
+var waysOut = []string{plan.ExitUnenrolled, plan.ExitRemoved, plan.ExitSuppressed, plan.ExitGoalMet, plan.ExitDeleted, plan.ExitMerged, plan.ExitWaiting}
 
 // received takes every event that has arrived.
 func (e *enrollment) received(ctx workflow.Context) {

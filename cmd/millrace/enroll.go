@@ -262,7 +262,10 @@ func publishedWorkflow(ctx context.Context, books *store.Store, workflow string)
 // knownRecord fails when a record is not there.
 func knownRecord(ctx context.Context, books *store.Store, ref crm.Ref) error {
 	_, err := books.Get(ctx, ref)
+	var merged *crm.MergedError
 	switch {
+	case errors.As(err, &merged):
+		return fmt.Errorf("record %s was merged into %s", ref, merged.Into)
 	case errors.Is(err, crm.ErrNotFound):
 		return fmt.Errorf("there is no record %s: `millrace records set %s property=value` makes one", ref, ref)
 	case errors.Is(err, crm.ErrDeleted):

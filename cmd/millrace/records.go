@@ -87,6 +87,8 @@ clears. Waits that follow a property are told.`,
 			Example: "  millrace records restore contact/51",
 			Args:    arguments(1, 1),
 		}, a.restoreRecord),
+		a.mergeCommand(),
+		a.purgeCommand(),
 	)
 	for _, command := range records.Commands() {
 		a.databaseFlag(command)

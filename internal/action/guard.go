@@ -40,7 +40,10 @@ func readRules(published *plan.Plan) (*rules, error) {
 // guard runs before every attempt and may answer in the action's place: the record is gone, suppressed
 // or at its goal (semantics §2.6, §2.7), or one of the workflow's gates is closed.
 func (e *Env) guard(ctx context.Context, kind Kind) (*plan.Outcome, error) {
-	if _, err := e.books.Get(ctx, e.record); errors.Is(err, crm.ErrDeleted) || errors.Is(err, crm.ErrNotFound) {
+	var merged *crm.MergedError
+	if _, err := e.books.Get(ctx, e.record); errors.As(err, &merged) {
+		return &plan.Outcome{End: plan.ExitMerged}, nil
+	} else if errors.Is(err, crm.ErrDeleted) || errors.Is(err, crm.ErrNotFound) {
 		return &plan.Outcome{End: plan.ExitDeleted}, nil
 	} else if err != nil {
 		return nil, err

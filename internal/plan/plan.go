@@ -32,6 +32,7 @@ const (
 	ExitRemoved    = "removed"    // taken out by another workflow
 	ExitRefused    = "refused"    // never admitted
 	ExitDeleted    = "deleted"    // the record is gone
+	ExitMerged     = "merged"     // the record is a part of another now
 )
 
 // Plan is a definition in its compiled form. The plan that travels through a history is its Graph:

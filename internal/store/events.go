@@ -11,9 +11,9 @@ import (
 	"github.com/millrace/millrace/internal/plan"
 )
 
-// AddEvent stores an event and tells whether it is new: a record has at most one event of an id. It returns
-// the event with its id; one without gets an id that nobody can guess. The record need not exist. Errors:
-// crm.ErrInvalid for an event without record, type or time.
+// AddEvent stores an event and tells whether it is new: a record has at most one event of an id. It returns the event
+// with its id; one without gets an id that nobody can guess. The record need not exist, and the event of one that was
+// merged into another is the other's. Errors: crm.ErrInvalid for an event without record, type or time.
 func (tx *Tx) AddEvent(ctx context.Context, event plan.Event) (_ plan.Event, added bool, err error) {
 	defer wrap(&err, "adding event %s of %s", event.Type, event.Record)
 	ref, err := checkEvent(event)
@@ -27,9 +27,10 @@ func (tx *Tx) AddEvent(ctx context.Context, event plan.Event) (_ plan.Event, add
 	if err != nil {
 		return plan.Event{}, false, err
 	}
-	if err := tx.hold(ctx, ref); err != nil {
+	if ref, err = tx.Resolve(ctx, ref); err != nil {
 		return plan.Event{}, false, err
 	}
+	event.Record = ref.String()
 	rows, err := tx.exec(ctx, `INSERT INTO events (record, event_id, type, at, source, properties) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (record, event_id) DO NOTHING`,
 		event.Record, event.ID, event.Type, instant{event.At}, event.Source, properties)

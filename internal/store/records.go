@@ -175,21 +175,35 @@ func (tx *Tx) add(ctx context.Context, catalog *crm.Catalog, records []crm.Recor
 
 // nextID is the number after the last one of an object.
 func (tx *Tx) nextID(ctx context.Context, object string) (string, error) {
-	var next int64
-	err := tx.row(ctx, `INSERT INTO record_numbers (object, last) VALUES ($1, 1)
-		ON CONFLICT (object) DO UPDATE SET last = record_numbers.last + 1 RETURNING last`, object).Scan(&next)
-	return strconv.FormatInt(next, 10), err
+	last, err := tx.lastOf(ctx, object, 1)
+	return strconv.FormatInt(last, 10), err
+}
+
+// lastOf takes the next numbers of an object, so many, and returns the last one.
+func (tx *Tx) lastOf(ctx context.Context, object string, count int) (last int64, err error) {
+	err = tx.row(ctx, `INSERT INTO record_numbers (object, last) VALUES ($1, $2)
+		ON CONFLICT (object) DO UPDATE SET last = record_numbers.last + excluded.last RETURNING last`, object, count).Scan(&last)
+	return last, err
 }
 
 // countID makes sure that a number which somebody chose is not given out again.
 func (tx *Tx) countID(ctx context.Context, ref crm.Ref) error {
-	number, err := strconv.ParseInt(ref.ID, 10, 64)
-	if err != nil || number < 1 || number > maxNumber || strconv.FormatInt(number, 10) != ref.ID {
+	chosen := number(ref.ID)
+	if chosen == 0 {
 		return nil // not a number that nextID comes to
 	}
-	_, err = tx.exec(ctx, `INSERT INTO record_numbers (object, last) VALUES ($1, $2)
-		ON CONFLICT (object) DO UPDATE SET last = excluded.last WHERE record_numbers.last < excluded.last`, ref.Object, number)
+	_, err := tx.exec(ctx, `INSERT INTO record_numbers (object, last) VALUES ($1, $2)
+		ON CONFLICT (object) DO UPDATE SET last = excluded.last WHERE record_numbers.last < excluded.last`, ref.Object, chosen)
 	return err
+}
+
+// number is an id that is counted as a number; others are 0.
+func number(id string) int64 {
+	value, err := strconv.ParseInt(id, 10, 64)
+	if err != nil || value < 1 || value > maxNumber || strconv.FormatInt(value, 10) != id {
+		return 0
+	}
+	return value
 }
 
 // Update changes properties; an empty value clears. Equal values leave no trace. Errors: crm.ErrNotFound,
