@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,6 +20,7 @@ import (
 const (
 	needsDocker   = "needs Docker, which no test does"
 	needsOfficial = "needs Temporal's own command line, which is no part of ours: TestStartedAndReadWithTheOfficialTools does the same with its payloads"
+	withItsOwn    = " does the same with people of its own: those of the page have waited for weeks"
 	needsItself   = "is the command that runs these tests"
 )
 
@@ -35,6 +37,9 @@ var consoles = map[string]string{
 	"docs/operations.md: temporal task-queue describe":                                          needsOfficial,
 	"docs/operations.md: temporal workflow list --query 'TemporalReportedProblems IS NOT NULL'": needsOfficial,
 	"docs/operations.md: temporal activity reset":                                               needsOfficial,
+	"docs/live-edits.md: millrace push --dry-run":                                               "TestAPushThatAffectsPeopleIsAgreedTo" + withItsOwn,
+	"docs/live-edits.md: millrace move trial-nurture":                                           "TestManyAreHeldMovedAndTakenOut" + withItsOwn,
+	"docs/live-edits.md: millrace move --job":                                                   "TestAJobThatIsCutGoesOnAndDoesNothingTwice" + withItsOwn,
 	"docs/operations.md: pg_dump":                                                               "TestConsolesOfOperationsRun",
 }
 
@@ -49,7 +54,7 @@ func told(b block) (first string, found bool) {
 	return document + ": " + commands(b)[0], false
 }
 
-func TestEveryConsoleIsTypedOrSaysWhyNot(t *testing.T) {
+func TestConsolesOfTheDocumentsAreTypedOrSayWhyNot(t *testing.T) {
 	t.Parallel()
 	shown := map[string]bool{}
 	for _, block := range blocksOf(t, "console") {
@@ -60,8 +65,12 @@ func TestEveryConsoleIsTypedOrSaysWhyNot(t *testing.T) {
 		require.True(t, found, "%s: nothing types %s", block.at, first)
 		shown[first] = true
 	}
-	for first := range consoles {
+	declared := declaredTests(t)
+	for first, typist := range consoles {
 		require.True(t, shown[first], "no document shows %s", first)
+		for _, name := range regexp.MustCompile(`Test[A-Z]\w+`).FindAllString(typist, -1) {
+			require.True(t, declared[name], "%s: there is no %s", first, name)
+		}
 	}
 }
 

@@ -159,6 +159,18 @@ func TestJSONOfTheDocumentsIsRight(t *testing.T) {
 // TestTestsThatTheDocumentsNameAreThere: who reads that something is shown by a test shall find it.
 func TestTestsThatTheDocumentsNameAreThere(t *testing.T) {
 	t.Parallel()
+	declared := declaredTests(t)
+	for _, document := range documents(t) {
+		_, prose := document.parts()
+		for _, found := range regexp.MustCompile("`(Test[A-Z]\\w+)`").FindAllStringSubmatch(prose, -1) {
+			require.True(t, declared[found[1]], "%s: there is no %s", document.name, found[1])
+		}
+	}
+}
+
+// declaredTests are the names of all tests.
+func declaredTests(t *testing.T) map[string]bool {
+	t.Helper()
 	declared := map[string]bool{}
 	function := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
 	require.NoError(t, filepath.WalkDir("..", func(name string, entry fs.DirEntry, err error) error {
@@ -171,12 +183,7 @@ func TestTestsThatTheDocumentsNameAreThere(t *testing.T) {
 		}
 		return err
 	}))
-	for _, document := range documents(t) {
-		_, prose := document.parts()
-		for _, found := range regexp.MustCompile("`(Test[A-Z]\\w+)`").FindAllStringSubmatch(prose, -1) {
-			require.True(t, declared[found[1]], "%s: there is no %s", document.name, found[1])
-		}
-	}
+	return declared
 }
 
 // TestArchitectureTellsTheBudgets compares its table with budgets.txt.

@@ -112,7 +112,7 @@ func Run(ctx context.Context, options Options) error {
 		draining.Go(limited.stop)
 		draining.Wait()
 	}()
-	if err := limited.follow(ctx); err != nil {
+	if err := limited.follow(ctx); err != nil && ctx.Err() == nil { // a stop is no failure
 		return err
 	}
 	look := time.NewTicker(cmp.Or(options.Look, lookEvery))
