@@ -193,5 +193,6 @@ func (e *enrollment) long(ctx workflow.Context) bool {
 func (e *enrollment) settled(ctx workflow.Context) bool {
 	_ = workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }) // fails only on cancellation, which visit meets too
 	e.drain(ctx)
+	e.lighten(ctx)
 	return e.left == nil && e.move == ""
 }
