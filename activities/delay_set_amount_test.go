@@ -49,7 +49,7 @@ func TestDelaySetAmountSaysUntilWhen(t *testing.T) {
 func TestDelaySetAmountGoesOnWhereActionsAreSwitchedOff(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, "delay_set_amount: {for: 1h}")
-	require.NoError(t, b.store.SetSwitch(t.Context(), "w", plan.SwitchOff))
+	require.NoError(t, b.store.SetSwitch(t.Context(), "w", plan.SwitchOff, monday))
 	require.True(t, b.ok().Waits())
 }
 

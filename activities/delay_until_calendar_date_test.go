@@ -51,7 +51,7 @@ func TestDelayUntilCalendarDateEdited(t *testing.T) {
 func TestDelayUntilCalendarDateGoesOnWhereActionsAreSwitchedOff(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, "delay_until_calendar_date: {date: 2027-01-06}")
-	require.NoError(t, b.store.SetSwitch(t.Context(), "w", plan.SwitchOff))
+	require.NoError(t, b.store.SetSwitch(t.Context(), "w", plan.SwitchOff, monday))
 	require.True(t, b.ok().Waits())
 }
 

@@ -68,7 +68,7 @@ func TestEnrollInWorkflowIsSkippedWhereActionsAreSwitchedOff(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, onboard)
 	asked := b.enrolling(func(int) (string, error) { return "", nil })
-	require.NoError(t, b.store.SetSwitch(t.Context(), "w", plan.SwitchOff))
+	require.NoError(t, b.store.SetSwitch(t.Context(), "w", plan.SwitchOff, monday))
 	b.ok()
 	require.Empty(t, *asked)
 }

@@ -88,7 +88,7 @@ func TestMailOutsideAWindowIsNotSentAndNotStarted(t *testing.T) {
 func TestPausedWorkflowHoldsActionsAndBranches(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, addOne)
-	require.NoError(t, b.store.SetSwitch(t.Context(), "w", plan.SwitchPause))
+	require.NoError(t, b.store.SetSwitch(t.Context(), "w", plan.SwitchPause, monday))
 	held := b.ok(func(call *plan.Call) { call.Force = true })
 	require.True(t, held.Again)
 	require.True(t, held.Until.IsZero(), "nobody knows until when")
@@ -101,20 +101,20 @@ func TestPausedWorkflowHoldsActionsAndBranches(t *testing.T) {
 	require.Equal(t, "1", b.property(ada, "score"))
 
 	branch := newBench(t, "branch_and_or: {branches: [{name: x, when: {property: email, known: true}}]}")
-	require.NoError(t, branch.store.SetSwitch(t.Context(), "w", plan.SwitchPause))
+	require.NoError(t, branch.store.SetSwitch(t.Context(), "w", plan.SwitchPause, monday))
 	require.True(t, branch.ok().Again)
 	delay := newBench(t, "delay_set_amount: {for: 1h}")
-	require.NoError(t, delay.store.SetSwitch(t.Context(), "w", plan.SwitchPause))
+	require.NoError(t, delay.store.SetSwitch(t.Context(), "w", plan.SwitchPause, monday))
 	require.False(t, delay.ok().Again, "a delay is waited meanwhile")
 }
 
 func TestStoppedWorkflowLetsNobodyGoOnAndADrainedOneDoes(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, addOne)
-	require.NoError(t, b.store.SetSwitch(t.Context(), "w", plan.SwitchStop))
+	require.NoError(t, b.store.SetSwitch(t.Context(), "w", plan.SwitchStop, monday))
 	require.Equal(t, plan.ExitUnenrolled, b.ok().End)
 	require.Empty(t, b.property(ada, "score"))
-	require.NoError(t, b.store.SetSwitch(t.Context(), "w", plan.SwitchDrain))
+	require.NoError(t, b.store.SetSwitch(t.Context(), "w", plan.SwitchDrain, monday))
 	require.Empty(t, b.ok().End)
 	require.Equal(t, "1", b.property(ada, "score"))
 }
@@ -123,7 +123,7 @@ func TestActionIsSkippedOnlyIfTheWorkflowIsOffWhenItsTurnComes(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, addOne)
 	b.gated(office, addOne)
-	require.NoError(t, b.store.SetSwitch(t.Context(), "w", plan.SwitchOff))
+	require.NoError(t, b.store.SetSwitch(t.Context(), "w", plan.SwitchOff, monday))
 	held := b.ok()
 	require.True(t, held.Again, "its turn is when the window opens")
 	require.Empty(t, b.journal(plan.JournalSkipped))
@@ -132,9 +132,9 @@ func TestActionIsSkippedOnlyIfTheWorkflowIsOffWhenItsTurnComes(t *testing.T) {
 
 	again := newBench(t, addOne)
 	again.gated(office, addOne)
-	require.NoError(t, again.store.SetSwitch(t.Context(), "w", plan.SwitchOff))
+	require.NoError(t, again.store.SetSwitch(t.Context(), "w", plan.SwitchOff, monday))
 	held = again.ok()
-	require.NoError(t, again.store.SetSwitch(t.Context(), "w", plan.SwitchOn))
+	require.NoError(t, again.store.SetSwitch(t.Context(), "w", plan.SwitchOn, monday))
 	again.ok(asked(held.Until))
 	require.Equal(t, "1", again.property(ada, "score"), "switched on before it was due, it is done")
 }

@@ -382,10 +382,10 @@ func TestTokensReachThePlan(t *testing.T) {
 func TestGuardComesBeforeEveryKind(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, "adjust_number_property: {property: score, by: 1}")
-	require.NoError(t, b.store.SetSwitch(t.Context(), "w", plan.SwitchOff))
+	require.NoError(t, b.store.SetSwitch(t.Context(), "w", plan.SwitchOff, monday))
 	b.ok()
 	require.Empty(t, b.property(ada, "score"))
-	require.NoError(t, b.store.SetSwitch(t.Context(), "w", plan.SwitchOn))
+	require.NoError(t, b.store.SetSwitch(t.Context(), "w", plan.SwitchOn, monday))
 	require.NoError(t, b.store.Delete(t.Context(), ada, monday))
 	require.Equal(t, plan.ExitDeleted, b.ok(func(call *plan.Call) { call.Visit = 2 }).End)
 

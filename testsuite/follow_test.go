@@ -189,7 +189,7 @@ func TestEnrollInWorkflowOnARealServer(t *testing.T) {
 	require.NoError(t, inside.Get(t.Context(), nil))
 	require.Empty(t, hand(again()))
 	require.Contains(t, s.details(t, "first", "contact/1"), "enrolled-before: the record was in this workflow before, and `again` is `never`")
-	require.NoError(t, s.Books.SetSwitch(t.Context(), "second", plan.SwitchOff))
+	require.NoError(t, s.Books.SetSwitch(t.Context(), "second", plan.SwitchOff, time.Now()))
 	require.Empty(t, hand(again()))
 	require.Contains(t, s.details(t, "first", "contact/1"), "off: the workflow is switched off")
 }

@@ -314,7 +314,7 @@ func (s *simulation) apply(ctx context.Context, entry *planned) error {
 		return err
 	}
 	if entry.Switch != "" {
-		return s.books.SetSwitch(ctx, s.Workflow, entry.Switch)
+		return s.books.SetSwitch(ctx, s.Workflow, entry.Switch, entry.at)
 	}
 	if entry.Set == nil {
 		return nil

@@ -63,10 +63,15 @@ func Runtime(options Options) *action.Runtime {
 	}
 	runtime := &action.Runtime{Store: books{options.Store}, Provide: provide, Log: options.Log, Simulated: options.Simulated}
 	if options.Temporal != nil { // a simulation has no other enrollments
-		people := &enroll.Client{Temporal: options.Temporal, Store: options.Store, Queue: options.Queue}
+		people := people(options)
 		runtime.Wake, runtime.Enroll = people.Wake, enrolling(people)
 	}
 	return runtime
+}
+
+// people are the enrollments at the worker's Temporal server.
+func people(options Options) *enroll.Client {
+	return &enroll.Client{Temporal: options.Temporal, Store: options.Store, Queue: options.Queue}
 }
 
 // books gives the kinds the store: a transaction of theirs is one of the store's.
@@ -115,6 +120,14 @@ func Run(ctx context.Context, options Options) error {
 	if err := limited.follow(ctx); err != nil && ctx.Err() == nil { // a stop is no failure
 		return err
 	}
+	routing, stopRouting := context.WithCancel(ctx)
+	routed := make(chan struct{})
+	go func() {
+		defer close(routed)
+		router := enroll.Router{Client: *people(options), Log: options.Log}
+		router.Run(routing)
+	}()
+	defer func() { stopRouting(); <-routed }()
 	look := time.NewTicker(cmp.Or(options.Look, lookEvery))
 	defer look.Stop()
 	for {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/millrace/millrace/internal/crm"
@@ -22,9 +21,10 @@ func newEvent(a *app) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "event TYPE --record RECORD",
 		Short: "Tell that something happened to a record",
-		Long: `Store an event of a record and wake the enrollments that wait for it. An event
-with the id of an earlier one of the record is a repetition and does nothing.
-The record need not exist yet.`,
+		Long: `Store an event of a record. The worker enrolls the record where the event is a
+trigger, and wakes the enrollments that wait for it. An event with the id of an
+earlier one of the record is a repetition and does nothing. The record need not
+exist yet.`,
 		Example: `  millrace event page_viewed --record contact/51 --data '{"url":"/pricing"}'`,
 		Args:    arguments(1, 1),
 		RunE: func(command *cobra.Command, args []string) error {
@@ -69,37 +69,18 @@ The record need not exist yet.`,
 }
 
 func (a *app) event(ctx context.Context, books *store.Store, ref crm.Ref, event plan.Event) error {
-	client := &enroll.Client{Store: books}
-	open, err := books.Enrollments(ctx, store.EnrollmentFilter{Record: event.Record, OpenOnly: true})
-	if err != nil {
-		return err
-	}
-	if len(open) > 0 { // before the event is stored, so that a repeated command tells them
-		connected, done, err := a.enrollments(ctx, books)
-		if err != nil {
-			return err
-		}
-		defer done()
-		client = connected
-	}
-	delivered, err := client.Deliver(ctx, event, a.Now())
+	delivered, err := (&enroll.Client{Store: books}).Deliver(ctx, event, a.Now())
 	if err != nil {
 		return err
 	}
 	if _, err := books.Get(ctx, ref); errors.Is(err, crm.ErrNotFound) {
 		a.note("there is no record %s yet", ref)
 	}
-	waited := 0
-	for _, one := range open {
-		if one.Standing.Awaits == event.Type && slices.Contains(delivered.Woke, one.WorkflowID) {
-			waited++
-		}
-	}
 	return a.show(delivered, func(w io.Writer) {
 		if delivered.Duplicate {
 			fmt.Fprintf(w, "%s: known already\n", delivered.ID)
 			return
 		}
-		fmt.Fprintf(w, "%s: stored, %s told, %d waiting for %s\n", delivered.ID, counted(len(delivered.Woke), "enrollment"), waited, event.Type)
+		fmt.Fprintf(w, "%s: stored, %s waiting for it\n", delivered.ID, counted(len(delivered.Woke), "enrollment"))
 	})
 }

@@ -39,6 +39,8 @@ type pushedWorkflow struct {
 	InFlight string `json:"in_flight"` // of a revised one: what people inside do, follow, pin or migrate
 	Inside   int    `json:"inside"`    // open enrollments
 	Told     int    `json:"told"`      // of these, how many were told of the revision
+	Existing int    `json:"existing"`  // records that match a new filter trigger already
+	Enrolled bool   `json:"enrolled"`  // of these, whether they are enrolled
 
 	People []publish.Place `json:"people"` // of a dry run: what becomes of those inside
 }
@@ -50,6 +52,12 @@ const (
 	changeUnchanged = "unchanged"
 )
 
+// What happens to records that match a new filter trigger already (semantics §2.4).
+const (
+	existingEnroll = "enroll"
+	existingSkip   = "skip"
+)
+
 // pushing says how to push a workspace.
 type pushing struct {
 	dryRun   bool
@@ -59,11 +67,12 @@ type pushing struct {
 	confirm  string   // token of the dry run whose forecast holds
 	yes      bool     // whatever it does to people
 
-	seen []publish.Forecast // what somebody agreed to; nil = nobody was asked
+	seen     []publish.Forecast // what somebody agreed to; nil = nobody was asked
+	existing string             // what happens to records that match a new filter trigger already
 }
 
 func newPush(a *app) *cobra.Command {
-	var how pushing
+	how := pushing{existing: existingSkip}
 	command := &cobra.Command{
 		Use:   "push [WORKSPACE]",
 		Short: "Publish what changed in a workspace",
@@ -103,6 +112,7 @@ many people. On the database of a running ` + "`millrace dev`" + ` nobody is ask
 	command.Flags().StringArrayVar(&how.mapped, "map", nil, "`FROM=TO`, where those who stand in an action go; may be given several times")
 	command.Flags().StringVar(&how.confirm, "confirm", "", "`token` of the dry run that shows what you agree to")
 	command.Flags().BoolVar(&how.yes, "yes", false, "agree to whatever it does to people inside")
+	command.Flags().Var(&choice{&how.existing, []string{existingEnroll, existingSkip}}, "existing", "what happens to records that match a new filter trigger already; --dry-run counts them")
 	command.Flags().BoolVar(&how.off, "off", false, "leave workflows off that are published for the first time")
 	return command
 }
@@ -212,6 +222,13 @@ func (p pushed) print(w io.Writer) {
 		default:
 			fmt.Fprintf(w, ", %d inside", one.Inside)
 		}
+		switch {
+		case one.Existing == 0:
+		case one.Enrolled:
+			fmt.Fprintf(w, ", %d that match already enter", one.Existing)
+		default:
+			fmt.Fprintf(w, ", %d that match already stay out (--existing enroll lets them in)", one.Existing)
+		}
 		fmt.Fprintln(w)
 		if one.InFlight != plan.InFlightPin {
 			printPlaces(w, one.People)
@@ -274,7 +291,7 @@ func (p *publisher) noteNotYet() {
 			text = text[:last] + " and" + text[last+1:]
 		}
 		instead := ""
-		if slices.Contains(names, definition.Triggers) {
+		if slices.Contains(names, definition.Schedules) {
 			instead = ": enroll with `millrace enroll`"
 		}
 		p.note("note: %s: %s are stored, but this version does not act on them yet%s", file.Workflow.Text, text, instead)
@@ -340,8 +357,14 @@ func (p *publisher) publish(ctx context.Context, tx *store.Tx) error {
 	}
 	p.elsewhere = slices.DeleteFunc(p.elsewhere, func(one store.Overview) bool { _, here := latest[one.Workflow]; return here })
 	publication.Users, publication.Teams = list(publication.Users), list(publication.Teams) // those who left go
-	if _, err := tx.Publish(ctx, publication); err != nil {
+	publication.EnrollExisting = p.how.existing == existingEnroll
+	published, err := tx.Publish(ctx, publication)
+	if err != nil {
 		return err
+	}
+	for i := range p.result.Workflows {
+		one := &p.result.Workflows[i]
+		one.Existing, one.Enrolled = published.Existing[one.Workflow], publication.EnrollExisting
 	}
 	if p.how.dryRun || p.Diagnostics.HasErrors() {
 		return errNothing

@@ -79,7 +79,7 @@ func TestPushTellsOfWorkflowsThatAreNotInTheFolder(t *testing.T) {
 	term.write("workflows/other.yaml", "workflow: other\nobject: contact\nactions: []\n")
 	require.Contains(t, term.run("push").succeeds().stderr, "note: still published and on, but not in this workspace: trial-nurture; "+
 		"its properties and settings are those of this workspace now; `millrace workflows off trial-nurture` ends its admission\n")
-	require.NoError(t, term.store().SetSwitch(t.Context(), "trial-nurture", plan.SwitchOff))
+	require.NoError(t, term.store().SetSwitch(t.Context(), "trial-nurture", plan.SwitchOff, time.Now()))
 	require.Contains(t, term.run("push").succeeds().stderr, "note: still published and off, but not in this workspace: trial-nurture; its properties and settings are those of this workspace now\n")
 }
 
@@ -167,18 +167,16 @@ func TestPushAndDevNoteWhatIsOnlyStored(t *testing.T) {
 	term := newWorkspace(t)
 	require.Empty(t, term.run("push").succeeds().stderr)
 	term.replace(definitionFile, "object: contact", `object: contact
-enroll: {on: [{event: form_submitted}]}
-settings: {windows: [{from: "09:00", to: "18:00"}], rate: {limit: 5, per: 1h}}`)
-	const noted = "note: trial-nurture: triggers, windows and rates are stored, but this version does not act on them yet: enroll with `millrace enroll`\n"
+enroll: {schedule: {daily: true}}`)
+	const noted = "note: trial-nurture: schedules are stored, but this version does not act on them yet: enroll with `millrace enroll`\n"
 	require.Equal(t, noted, term.run("push").succeeds().stderr)
 	a, _, stderr := term.app()
 	watch := watcher{app: a, path: ".", folder: term.Folder, client: &enroll.Client{Store: term.store()}}
 	watch.push(t.Context())
 	require.Contains(t, stderr.String(), noted)
 
-	term.replace(definitionFile, "enroll: {on: [{event: form_submitted}]}\n", "")
-	term.replace(definitionFile, ", rate: {limit: 5, per: 1h}", "")
-	require.Equal(t, "note: trial-nurture: windows are stored, but this version does not act on them yet\n", term.run("push").succeeds().stderr)
+	term.replace(definitionFile, "\nenroll: {schedule: {daily: true}}", "")
+	require.Empty(t, term.run("push").succeeds().stderr)
 }
 
 func TestPushOfAFile(t *testing.T) {
@@ -301,4 +299,16 @@ func inside(term *terminal) plan.Enrollment {
 		Enrollment: opened.ID, Node: "opened", Kind: "delay_until_event", Arrived: at, Until: at.AddDate(0, 0, 3), Awaits: "email_opened",
 	}))
 	return opened
+}
+
+func TestPushCountsWhoMatchesAlready(t *testing.T) {
+	t.Parallel()
+	term := newPushed(t)
+	term.run("records", "set", "contact/51", "first_name=Ada").succeeds()
+	term.replace(definitionFile, "object: contact", "object: contact\nenroll: {when: {property: first_name, known: true}}")
+	require.Contains(t, term.run("push", "--dry-run").succeeds().stdout, ", 1 that match already stay out (--existing enroll lets them in)")
+	require.Contains(t, term.run("push", "--existing", "enroll").succeeds().stdout, ", 1 that match already enter")
+	undone, _, _, err := term.store().Undone(t.Context())
+	require.NoError(t, err)
+	require.NotZero(t, undone)
 }

@@ -88,7 +88,7 @@ func (a *app) switchWorkflows(ctx context.Context, books *store.Store, workflows
 	err = books.Tx(ctx, func(tx *store.Tx) (err error) {
 		for _, workflow := range workflows {
 			if turning.IsZero() {
-				err = errors.Join(err, tx.SetSwitch(ctx, workflow, mode))
+				err = errors.Join(err, tx.SetSwitch(ctx, workflow, mode, a.Now()))
 			} else {
 				err = errors.Join(err, tx.TurnSwitch(ctx, workflow, mode, turning, a.Now()))
 			}

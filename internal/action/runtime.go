@@ -92,7 +92,7 @@ func (rt *Runtime) execute(ctx context.Context, kind Kind, call plan.Call) (plan
 		store: rt.Store, call: call, key: call.Key(), now: now, seed: seed,
 		Log: rt.Log.With("enrollment", call.Enrollment, "node", call.Node),
 	}}
-	err := step.attempt(ctx)
+	err := step.attempt(crm.WithCause(ctx, call.Key()))
 	if err == nil {
 		err = step.wake(ctx)
 	}

@@ -189,6 +189,19 @@ func ReadFilter(text json.RawMessage) (*Filter, error) {
 	return filter, filter.UnmarshalJSON(text)
 }
 
+// ReadEventFilter reads a filter on an event's properties, as ReadFilter.
+func ReadEventFilter(text json.RawMessage) (*Filter, error) {
+	filter := &EventFilter{}
+	node, problems := schema.Parse("filter.json", text)
+	if node != nil {
+		filter.UnmarshalNode(node, &problems)
+	}
+	if problems.HasErrors() {
+		return nil, invalidf("filter: %s", problems[0].Message)
+	}
+	return &filter.Filter, nil
+}
+
 // MarshalJSON writes the filter as it was read; null for a missing one.
 func (f Filter) MarshalJSON() ([]byte, error) {
 	if f.source == nil {

@@ -54,8 +54,8 @@ func (f *File) Source() []byte { return f.src }
 // Path returns the name that the definition was read under.
 func (f *File) Path() string { return f.name }
 
-// Triggers is what NotYet calls the ways in which a definition enrolls records by itself.
-const Triggers = "triggers"
+// Schedules is what NotYet calls enrollment at set times.
+const Schedules = "schedules"
 
 // NotYet names what the definition says that is checked and stored, but that nothing acts on in this
 // version: ways of enrolling and leaving (semantics §2).
@@ -65,9 +65,7 @@ func (f *File) NotYet() []string {
 		name string
 		used bool
 	}{
-		{Triggers, f.Enroll.On != nil || f.Enroll.When != nil || f.Enroll.Schedule != nil},
-		{"re-enrollment filters", len(f.Enroll.Again.Filters) > 0},
-		{"exits of records that no longer match", f.Enroll.Leave},
+		{Schedules, f.Enroll.Schedule != nil},
 	} {
 		if part.used {
 			names = append(names, part.name)

@@ -52,13 +52,17 @@ func (a *Activities) Admit(ctx context.Context, request plan.AdmitRequest) (plan
 		if found {
 			before = &known
 		}
-		revision, refused, err := a.examine(ctx, tx, request, before)
+		by, err := a.enrolledBy(ctx, tx, request)
+		if err != nil {
+			return err
+		}
+		revision, refused, err := a.examine(ctx, tx, request, by, before)
 		if err != nil {
 			return err
 		}
 		row := plan.Enrollment{
 			Workflow: request.Workflow, Record: request.Record, WorkflowID: request.WorkflowID, FirstRun: request.FirstRun,
-			Trigger: request.Trigger, Event: request.Event, Started: request.Now,
+			Trigger: request.Trigger, Event: request.Event, Started: request.Now, Depth: by.depth,
 		}
 		if refused != nil {
 			admission.Refused, admission.Detail = refused.reason, refused.detail
@@ -95,7 +99,7 @@ func cause(request plan.AdmitRequest) string {
 
 // examine applies the rules of admission in their order. known is this very run's row when it was admitted before:
 // then it answers with the revision it was admitted to.
-func (a *Activities) examine(ctx context.Context, tx *store.Tx, request plan.AdmitRequest, known *plan.Enrollment) (plan.Revision, *refusal, error) {
+func (a *Activities) examine(ctx context.Context, tx *store.Tx, request plan.AdmitRequest, by enrolledBy, known *plan.Enrollment) (plan.Revision, *refusal, error) {
 	refuse := func(reason, format string, args ...any) (plan.Revision, *refusal, error) {
 		return plan.Revision{}, &refusal{reason, fmt.Sprintf(format, args...)}, nil
 	}
@@ -138,10 +142,17 @@ func (a *Activities) examine(ctx context.Context, tx *store.Tx, request plan.Adm
 	if err := tx.CloseLost(ctx, request.WorkflowID, request.FirstRun, request.Now); err != nil {
 		return revision, nil, err
 	}
-	return a.rules(ctx, tx, revision, ref, request)
+	if by.depth > maxDepth {
+		return refuse("loop", "it ends a chain of %d enrollments that set each other off, each within an hour of the one before", by.depth)
+	}
+	if revision, refused, err := a.rules(ctx, tx, revision, ref, request); err != nil || refused != nil {
+		return revision, refused, err
+	}
+	refused, err := a.anew(ctx, tx, revision, by, request)
+	return revision, refused, err
 }
 
-// rules applies what the definition says: suppression, goal, once ever.
+// rules applies the filters of the definition: suppression and goal.
 func (a *Activities) rules(ctx context.Context, tx *store.Tx, revision plan.Revision, ref crm.Ref, request plan.AdmitRequest) (plan.Revision, *refusal, error) {
 	rules := revision.Plan.Rules
 	if rules == nil {
@@ -171,16 +182,50 @@ func (a *Activities) rules(ctx context.Context, tx *store.Tx, revision plan.Revi
 			return revision, &rule.refusal, nil
 		}
 	}
-	if again := string(rules.Again); again == "" || again == `"never"` {
-		before, err := tx.EnrolledBefore(ctx, request.Workflow, request.Record)
-		if err != nil {
-			return revision, nil, err
-		}
-		if before {
-			return revision, &refusal{"enrolled-before", "the record was in this workflow before, and `again` is `never`"}, nil
-		}
-	}
 	return revision, nil, nil
+}
+
+// enrolledBy is what enrolls a record, as far as our books know it: what somebody else says of it is not believed, and who is
+// enrolled by hand is enrolled by nothing.
+type enrolledBy struct {
+	way   string // "" = by hand, or by another workflow
+	depth int
+}
+
+func (a *Activities) enrolledBy(ctx context.Context, tx *store.Tx, request plan.AdmitRequest) (by enrolledBy, err error) {
+	if key, step := strings.CutPrefix(request.Trigger, byStep); step {
+		by.depth, err = depth(ctx, tx, key, request.Now)
+		return by, err
+	}
+	intent, found, err := tx.Intent(ctx, request.Workflow, request.Record, request.Trigger)
+	if found {
+		by = enrolledBy{intent.Way, intent.Depth}
+	}
+	return by, err
+}
+
+// anew refuses who was in the workflow before, unless it re-enrolls (semantics §2.5). A schedule re-enrolls (§2.2), and by
+// hand everybody does whom the workflow lets in more than once.
+func (a *Activities) anew(ctx context.Context, tx *store.Tx, revision plan.Revision, by enrolledBy, request plan.AdmitRequest) (*refusal, error) {
+	if by.way == plan.WaySchedule {
+		return nil, nil
+	}
+	before, err := tx.EnrolledBefore(ctx, request.Workflow, request.Record)
+	if err != nil || !before {
+		return nil, err
+	}
+	rules := revision.Plan.Rules
+	if rules.AgainNever() {
+		return &refusal{"enrolled-before", "the record was in this workflow before, and `again` is `never`"}, nil
+	}
+	filters, err := rules.AgainFilters()
+	if err != nil {
+		return nil, fmt.Errorf("%s revision %d: %w", request.Workflow, revision.Number, err)
+	}
+	if len(filters) > 0 && by.way != "" && by.way != plan.WayAgain {
+		return &refusal{"enrolled-before", "the record was in this workflow before, and only the filters of `again` let it in anew"}, nil
+	}
+	return nil, nil
 }
 
 func (a *Activities) filterEnv(ctx context.Context, tx *store.Tx, ref crm.Ref, rules *plan.Rules, now time.Time) (crm.FilterEnv, error) {
@@ -188,19 +233,9 @@ func (a *Activities) filterEnv(ctx context.Context, tx *store.Tx, ref crm.Ref, r
 	if err != nil {
 		return crm.FilterEnv{}, err
 	}
-	settings, err := a.Store.Account(ctx)
+	zone, err := tx.Zone(ctx, rules)
 	if err != nil {
 		return crm.FilterEnv{}, err
-	}
-	var account crm.Account
-	if err := json.Unmarshal(settings, &account); err != nil {
-		return crm.FilterEnv{}, fmt.Errorf("reading the account's settings: %w", err)
-	}
-	zone, err := crm.LoadZone(rules.TimeZone)
-	if err != nil || rules.TimeZone == "" { // a token: the record's own zone matters to actions, not to entering
-		if zone, err = crm.LoadZone(account.TimeZone); err != nil {
-			return crm.FilterEnv{}, err
-		}
 	}
 	return crm.FilterEnv{Records: tx, Ref: ref, Now: now, Zone: zone, Catalog: catalog}, nil
 }

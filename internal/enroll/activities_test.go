@@ -116,7 +116,7 @@ func TestAdmitRefuses(t *testing.T) {
 			return plan.AdmitRequest{WorkflowID: "enrollment/welcome/contact/51", Workflow: "welcome", Record: "contact/51"}
 		},
 		"off": func(d *desk) plan.AdmitRequest {
-			require.NoError(t, d.Store.SetSwitch(d.t.Context(), "welcome", plan.SwitchOff))
+			require.NoError(t, d.Store.SetSwitch(d.t.Context(), "welcome", plan.SwitchOff, now))
 			return plan.AdmitRequest{WorkflowID: "enrollment/welcome/contact/51", Workflow: "welcome", Record: "contact/51"}
 		},
 		"suppressed": func(d *desk) plan.AdmitRequest {

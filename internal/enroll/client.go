@@ -172,23 +172,26 @@ func (c *Client) update(ctx context.Context, whom updating, update string, argum
 type Delivered struct {
 	ID        string   `json:"id"`
 	Duplicate bool     `json:"duplicate"`
-	Woke      []string `json:"woke"` // Temporal workflow ids that were told
+	Woke      []string `json:"woke"` // Temporal workflow ids of those who wait for it: the router wakes them
 }
 
-// Deliver stores an event and then tells the open enrollments of its record. An event that was stored is not
-// lost when telling fails: every wait looks into the store before it times out (design §6).
-func (c *Client) Deliver(ctx context.Context, event plan.Event, now time.Time) (Delivered, error) {
+// Deliver stores an event. What follows from it, enrolling and waking, is the router's, once it is committed.
+func (c *Client) Deliver(ctx context.Context, event plan.Event, now time.Time) (delivered Delivered, err error) {
 	if event.At.IsZero() {
 		event.At = now
 	}
-	stored, added, err := c.Store.AddEvent(ctx, event)
-	if err != nil {
-		return Delivered{}, err
+	err = c.Store.Tx(ctx, func(tx *store.Tx) error {
+		stored, added, err := tx.AddEvent(ctx, event)
+		if err != nil {
+			return err
+		}
+		delivered = Delivered{ID: stored.ID, Duplicate: !added}
+		delivered.Woke, err = tx.Waiting(ctx)
+		return err
+	})
+	if delivered.Woke == nil {
+		delivered.Woke = []string{}
 	}
-	delivered := Delivered{ID: stored.ID, Duplicate: !added, Woke: []string{}}
-	// A sender that repeats itself may do so because telling failed: everybody is told again, and who was told
-	// before knows the id.
-	delivered.Woke, err = c.tell(ctx, stored)
 	return delivered, err
 }
 
@@ -201,25 +204,6 @@ func (c *Client) Wake(ctx context.Context, workflowIDs []string) (err error) {
 		}
 	}
 	return err
-}
-
-// tell sends an event to the open enrollments of its record.
-func (c *Client) tell(ctx context.Context, event plan.Event) (woke []string, err error) {
-	open, err := c.Store.Enrollments(ctx, store.EnrollmentFilter{Record: event.Record, OpenOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	woke = []string{}
-	for _, enrollment := range open {
-		told := c.Temporal.SignalWorkflow(ctx, enrollment.WorkflowID, "", plan.SignalEvent, event)
-		switch {
-		case told == nil:
-			woke = append(woke, enrollment.WorkflowID)
-		case !gone(told):
-			err = errors.Join(err, fmt.Errorf("telling %s: %w", enrollment.WorkflowID, told))
-		}
-	}
-	return woke, err
 }
 
 func gone(err error) bool {

@@ -17,11 +17,14 @@ type Refused struct{ Reason, Detail string }
 
 func (r *Refused) Error() string { return r.Reason + ": " + r.Detail }
 
+// byStep begins the trigger of what a step enrolls.
+const byStep = "workflow "
+
 // Once enrolls a record for a step and returns the enrollment's id. The step's idempotency key becomes the trigger of
 // the enrollment, so a repeated call finds what an earlier one did, wherever that was cut: admitted or refused in our
 // books, or started and not yet admitted in Temporal. Errors: *Refused.
 func (c *Client) Once(ctx context.Context, workflow string, record crm.Ref, key string, now time.Time) (enrollment string, err error) {
-	request := Request{Workflow: workflow, Record: record, Trigger: "workflow " + key}
+	request := Request{Workflow: workflow, Record: record, Trigger: byStep + key}
 	known, err := c.Store.Enrollments(ctx, store.EnrollmentFilter{Workflow: workflow, Record: record.String()})
 	if err != nil {
 		return "", err

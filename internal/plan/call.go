@@ -66,6 +66,15 @@ func (c Call) Record() string {
 	return strings.Join(parts[1:len(parts)-1], "/")
 }
 
+// EnrollmentOf is the enrollment of a step's key, "" when it is no such key.
+func EnrollmentOf(key string) string {
+	parts := strings.Split(key, "/")
+	if len(parts) < 6 {
+		return ""
+	}
+	return strings.Join(parts[:4], "/")
+}
+
 // Outcome answers a Call. The zero Outcome follows the port `next` at once.
 type Outcome struct {
 	Port   string          `json:"port,omitempty"`

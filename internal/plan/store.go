@@ -41,6 +41,8 @@ type Enrollment struct {
 	ExitNode   string    `json:"exit_node,omitempty"`
 	Detail     string    `json:"detail,omitempty"`
 	Standing   Standing  `json:"standing,omitzero"`
+	Depth      int       `json:"depth,omitempty"`    // of the chain of workflows that set each other off
+	Converted  time.Time `json:"converted,omitzero"` // when the goal was met, inside or afterwards
 }
 
 // Message is one thing that left, or would have left, the house: a line of the outbox.

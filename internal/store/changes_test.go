@@ -124,3 +124,134 @@ var changes = map[string]func(t *testing.T, s *store.Store){
 		require.NoError(t, err)
 	},
 }
+
+// enrolling is a decision that enrolls.
+func enrolling(trigger string, bulk bool) plan.Intent {
+	return plan.Intent{Act: plan.ActEnroll, Workflow: "w", Record: ann.String(), Trigger: trigger, Way: plan.WayEvent, Depth: 2, Bulk: bulk, At: noon,
+		Event: &plan.Event{ID: "e1", Type: "page_viewed", Properties: map[string]any{"url": "/"}}}
+}
+
+var decisions = map[string]func(t *testing.T, s *store.Store){
+	"a change leaves the queue with what follows from it": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		add(t, s, ann, bob)
+		found, err := s.Changes(ctx, 1)
+		require.NoError(t, err)
+		first := store.Decision{
+			Changes: []int64{found[0].Seq}, Intents: []plan.Intent{enrolling("page_viewed 1", false)},
+			Matches: []plan.Match{{Workflow: "w", Filter: "f", Record: ann.String(), Matching: true, Look: noon}},
+		}
+		decided, err := s.Decide(ctx, first)
+		require.NoError(t, err)
+		require.True(t, decided)
+		require.Len(t, noted(t, s), 1)
+		first.Intents = []plan.Intent{enrolling("late", false)}
+		decided, err = s.Decide(ctx, first)
+		require.NoError(t, err)
+		require.False(t, decided, "somebody else was quicker")
+		due, err := s.Due(ctx, noon, 10)
+		require.NoError(t, err)
+		require.Equal(t, first.Matches, due)
+		intents, err := s.Intents(ctx, noon, 10)
+		require.NoError(t, err)
+		require.Len(t, intents, 1)
+		wanted := enrolling("page_viewed 1", false)
+		wanted.Seq = intents[0].Seq
+		require.Equal(t, wanted, intents[0])
+		decided, err = s.Decide(ctx, store.Decision{Gone: []string{ann.String()}})
+		require.NoError(t, err)
+		require.True(t, decided)
+		next, err := s.NextLook(ctx)
+		require.NoError(t, err)
+		require.Zero(t, next)
+	},
+	"a trigger enrolls a record once": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		for n := range 2 {
+			require.NoError(t, s.Tx(ctx, func(tx *store.Tx) error {
+				added, err := tx.AddIntent(ctx, enrolling("page_viewed 1", false))
+				require.Equal(t, n == 0, added)
+				return err
+			}))
+		}
+		intents, err := s.Intents(ctx, noon, 10)
+		require.NoError(t, err)
+		require.Len(t, intents, 1)
+		require.NoError(t, s.Finish(ctx, []store.Done{{Intent: intents[0]}}, noon))
+		intents, err = s.Intents(ctx, noon, 10)
+		require.NoError(t, err)
+		require.Empty(t, intents)
+		_, found, err := s.Intent(ctx, "w", ann.String(), "page_viewed 1")
+		require.NoError(t, err)
+		require.True(t, found, "admission asks for it later")
+	},
+	"what is many gives way, and what failed comes again later": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		leave := plan.Intent{Act: plan.ActUnenroll, Workflow: "w", Record: ann.String(), Enrollment: "w/contact/51/1", Reason: plan.ExitDeleted, At: noon}
+		require.NoError(t, s.Tx(ctx, func(tx *store.Tx) error {
+			for _, intent := range []plan.Intent{enrolling("many", true), enrolling("new", false), leave} {
+				if _, err := tx.AddIntent(ctx, intent); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+		intents, err := s.Intents(ctx, noon, 10)
+		require.NoError(t, err)
+		require.Equal(t, []string{"new", "", "many"}, []string{intents[0].Trigger, intents[1].Trigger, intents[2].Trigger})
+		require.NoError(t, s.Finish(ctx, []store.Done{{Intent: intents[0], Error: errors.New("away"), Again: noon.Add(time.Minute)}, {Intent: intents[1]}}, noon))
+		undone, failing, last, err := s.Undone(ctx)
+		require.NoError(t, err)
+		require.Equal(t, []any{2, 1, "away"}, []any{undone, failing, last})
+		now, err := s.Intents(ctx, noon, 10)
+		require.NoError(t, err)
+		require.Len(t, now, 1)
+		later, err := s.Intents(ctx, noon.Add(time.Minute), 10)
+		require.NoError(t, err)
+		require.Len(t, later, 2)
+		require.Equal(t, 1, later[0].Tries)
+	},
+	"one holds a lease until it ends": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		take := func(holder string, now time.Time) bool {
+			held, err := s.Lease(ctx, "router", holder, now, now.Add(time.Minute))
+			require.NoError(t, err)
+			return held
+		}
+		require.True(t, take("a", noon))
+		require.False(t, take("b", noon.Add(time.Second)))
+		require.True(t, take("a", noon.Add(time.Second)))
+		require.True(t, take("b", noon.Add(2*time.Minute)))
+		require.NoError(t, s.Release(ctx, "router", "a"), "which it no longer has")
+		require.False(t, take("a", noon.Add(2*time.Minute)))
+		require.NoError(t, s.Release(ctx, "router", "b"))
+		require.True(t, take("a", noon.Add(2*time.Minute)))
+	},
+	"a new filter trigger knows who matches already": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		for id, city := range map[string]string{"1": "Rome", "2": "Oslo", "3": "Rome"} {
+			_, err := s.Create(ctx, crm.Ref{Object: "contact", ID: id}, map[string]string{"city": city}, noon, "")
+			require.NoError(t, err)
+		}
+		publish := func(when string, existing bool) store.Published {
+			rules := &plan.Rules{Enroll: []byte(`{"when":` + when + `}`)}
+			published, err := s.Publish(ctx, store.Publication{At: noon, EnrollExisting: existing, Definitions: []plan.Revision{{
+				On: true, Plan: &plan.Plan{Workflow: "w", Object: "contact", Hash: when, Rules: rules},
+			}}})
+			require.NoError(t, err)
+			return published
+		}
+		rome, oslo := `{"property":"city","is":"Rome"}`, `{"property":"city","is":"Oslo"}`
+		require.Equal(t, map[string]int{"w": 2}, publish(rome, false).Existing)
+		match, err := s.Match(ctx, "w", store.FilterKey([]byte(rome)), "contact/3")
+		require.NoError(t, err)
+		require.True(t, match.Matching)
+		require.Equal(t, map[string]int{"w": 1}, publish(oslo, true).Existing)
+		match, err = s.Match(ctx, "w", store.FilterKey([]byte(rome)), "contact/3")
+		require.NoError(t, err)
+		require.False(t, match.Matching, "the old filter is forgotten")
+		intents, err := s.Intents(ctx, noon, 10)
+		require.NoError(t, err)
+		require.Equal(t, "contact/2", intents[len(intents)-1].Record)
+	},
+}

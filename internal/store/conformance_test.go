@@ -596,13 +596,13 @@ var workspace = map[string]func(t *testing.T, s *store.Store){
 		ctx := t.Context()
 		_, err := s.Switch(ctx, "welcome")
 		require.ErrorIs(t, err, crm.ErrNotFound)
-		require.ErrorIs(t, s.SetSwitch(ctx, "welcome", plan.SwitchOn), crm.ErrNotFound)
+		require.ErrorIs(t, s.SetSwitch(ctx, "welcome", plan.SwitchOn, noon), crm.ErrNotFound)
 		publish(t, s, "welcome", "h1")
 		stands, err := s.Switch(ctx, "welcome")
 		require.NoError(t, err)
 		require.Equal(t, plan.Switch{Mode: plan.SwitchOn}, stands)
-		require.ErrorIs(t, s.SetSwitch(ctx, "welcome", "sideways"), crm.ErrInvalid)
-		require.NoError(t, s.SetSwitch(ctx, "welcome", plan.SwitchOff))
+		require.ErrorIs(t, s.SetSwitch(ctx, "welcome", "sideways", noon), crm.ErrInvalid)
+		require.NoError(t, s.SetSwitch(ctx, "welcome", plan.SwitchOff, noon))
 		published := publish(t, s, "welcome", "h2")
 		require.False(t, published.Revisions[0].On)
 		workflows, err := s.Workflows(ctx)
@@ -932,6 +932,7 @@ var enrollments = map[string]func(t *testing.T, s *store.Store){
 		got, err := s.Enrollment(ctx, opened.ID)
 		require.NoError(t, err)
 		opened.Closed, opened.Exit, opened.ExitNode, opened.Detail = noon.Add(time.Hour), plan.ExitGoalMet, "a", "d"
+		opened.Converted = opened.Closed
 		require.Equal(t, opened, got)
 		require.ErrorIs(t, s.CloseEnrollment(ctx, "welcome/contact/51/9", plan.Exit{}, noon), crm.ErrNotFound)
 	},

@@ -15,14 +15,15 @@ import (
 )
 
 const enrollmentColumns = `id, workflow, record, number, workflow_id, first_run, trigger_name, event, revision, started, closed,
-	exit, exit_node, detail, node, kind, arrived, until, awaits, last_error, plan, hold`
+	exit, exit_node, detail, node, kind, arrived, until, awaits, last_error, plan, hold, depth, converted`
 
 func scanEnrollment(row scanner) (e plan.Enrollment, err error) {
-	var started, closed, arrived, until instant
+	var started, closed, arrived, until, converted instant
 	at := &e.Standing
 	err = row.Scan(&e.ID, &e.Workflow, &e.Record, &e.Number, &e.WorkflowID, &e.FirstRun, &e.Trigger, document[*plan.Event]{&e.Event},
 		&e.Revision, &started, &closed, &e.Exit, &e.ExitNode, &e.Detail,
-		&at.Node, &at.Kind, &arrived, &until, &at.Awaits, &at.LastError, &at.Plan, &at.Hold)
+		&at.Node, &at.Kind, &arrived, &until, &at.Awaits, &at.LastError, &at.Plan, &at.Hold, &e.Depth, &converted)
+	e.Converted = converted.Time
 	e.Started, e.Closed, at.Arrived, at.Until = started.Time, closed.Time, arrived.Time, until.Time
 	at.Enrollment = e.ID
 	return e, err
@@ -208,10 +209,10 @@ func (tx *Tx) addEnrollment(ctx context.Context, e plan.Enrollment) (plan.Enroll
 	}
 	at := e.Standing
 	_, err := tx.exec(ctx, `INSERT INTO enrollments (`+enrollmentColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)`,
 		e.ID, e.Workflow, e.Record, e.Number, e.WorkflowID, e.FirstRun, e.Trigger, event, e.Revision, instant{e.Started}, instant{e.Closed},
 		e.Exit, e.ExitNode, legible(e.Detail),
-		at.Node, at.Kind, instant{at.Arrived}, instant{at.Until}, at.Awaits, legible(at.LastError), at.Plan, at.Hold)
+		at.Node, at.Kind, instant{at.Arrived}, instant{at.Until}, at.Awaits, legible(at.LastError), at.Plan, at.Hold, e.Depth, instant{e.Converted})
 	if err != nil {
 		return plan.Enrollment{}, err
 	}

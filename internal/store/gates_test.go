@@ -61,7 +61,7 @@ var gates = map[string]func(t *testing.T, s *store.Store){
 		workflows, err := s.Workflows(ctx)
 		require.NoError(t, err)
 		require.Equal(t, plan.SwitchDrain, workflows[0].At(later.Add(2*time.Hour)))
-		require.NoError(t, s.SetSwitch(ctx, "welcome", plan.SwitchPause))
+		require.NoError(t, s.SetSwitch(ctx, "welcome", plan.SwitchPause, noon))
 		stands, err = s.Switch(ctx, "welcome")
 		require.NoError(t, err)
 		require.Equal(t, plan.Switch{Mode: plan.SwitchPause}, stands)
@@ -78,7 +78,7 @@ var gates = map[string]func(t *testing.T, s *store.Store){
 		}
 		turning := plan.Switch{Mode: plan.SwitchOn, Then: plan.SwitchOff, Turning: later}
 		require.Equal(t, turning, revise("h1", later))
-		require.NoError(t, s.SetSwitch(ctx, "welcome", plan.SwitchOn))
+		require.NoError(t, s.SetSwitch(ctx, "welcome", plan.SwitchOn, noon))
 		require.Equal(t, plan.Switch{Mode: plan.SwitchOn}, revise("h2", later), "what an operator said afterwards counts")
 		turning.Turning = later.Add(time.Hour)
 		require.Equal(t, turning, revise("h3", later.Add(time.Hour)), "until the definition says something else")

@@ -89,7 +89,7 @@ func (tx *Tx) switchFirst(ctx context.Context, revision, latest plan.Revision) (
 		if !off.IsZero() {
 			stands.Then, stands.Turning = plan.SwitchOff, off
 		}
-		err = tx.setSwitch(ctx, revision.Workflow, stands)
+		err = tx.setSwitch(ctx, revision.Workflow, stands, revision.Published)
 	}
 	return now == plan.SwitchOn, err
 }
@@ -228,10 +228,10 @@ func (r reader) Switch(ctx context.Context, workflow string) (stands plan.Switch
 	return stands, err
 }
 
-// SetSwitch sets the mode of a workflow's switch; what it was to turn to is forgotten. Errors: crm.ErrNotFound,
-// crm.ErrInvalid.
-func (tx *Tx) SetSwitch(ctx context.Context, workflow, mode string) error {
-	return tx.setSwitch(ctx, workflow, plan.Switch{Mode: mode})
+// SetSwitch sets the mode of a workflow's switch; what it was to turn to is forgotten. One that begins to admit enrolls
+// nobody for what happened before (semantics §2.4). Errors: crm.ErrNotFound, crm.ErrInvalid.
+func (tx *Tx) SetSwitch(ctx context.Context, workflow, mode string, now time.Time) error {
+	return tx.setSwitch(ctx, workflow, plan.Switch{Mode: mode}, now)
 }
 
 // TurnSwitch makes a workflow's switch turn to a mode by itself, at an instant after now. Errors: crm.ErrNotFound,
@@ -241,10 +241,10 @@ func (tx *Tx) TurnSwitch(ctx context.Context, workflow, mode string, at, now tim
 	if err != nil {
 		return err
 	}
-	return tx.setSwitch(ctx, workflow, plan.Switch{Mode: stands.At(now), Then: mode, Turning: at})
+	return tx.setSwitch(ctx, workflow, plan.Switch{Mode: stands.At(now), Then: mode, Turning: at}, now)
 }
 
-func (tx *Tx) setSwitch(ctx context.Context, workflow string, stands plan.Switch) (err error) {
+func (tx *Tx) setSwitch(ctx context.Context, workflow string, stands plan.Switch, now time.Time) (err error) {
 	defer wrap(&err, "switching %s %s", workflow, stands.Mode)
 	for _, mode := range []string{stands.Mode, stands.Then} {
 		if mode != "" && !slices.Contains(plan.SwitchModes, mode) {
@@ -254,17 +254,32 @@ func (tx *Tx) setSwitch(ctx context.Context, workflow string, stands plan.Switch
 	if err := tx.claim(ctx, publication); err != nil {
 		return err
 	}
-	rows, err := tx.exec(ctx, `UPDATE workflows SET mode = $1, turns_to = $2, turns = $3 WHERE workflow = $4`,
-		stands.Mode, stands.Then, instant{stands.Turning}, workflow)
-	if err == nil && rows == 0 {
-		return crm.ErrNotFound
+	before, err := tx.Switch(ctx, workflow)
+	if err != nil || before == stands {
+		return err
 	}
+	_, err = tx.exec(ctx, `UPDATE workflows SET mode = $1, turns_to = $2, turns = $3 WHERE workflow = $4`,
+		stands.Mode, stands.Then, instant{stands.Turning}, workflow)
+	if err != nil {
+		return err
+	}
+	if before.Refuses(now) != "" && stands.Refuses(now) == "" {
+		if err := tx.since(ctx, workflow, now); err != nil {
+			return err
+		}
+	}
+	return tx.reschedule(ctx, workflow, now)
+}
+
+// reschedule has a workflow's schedule at Temporal made what its newest revision and its switch say.
+func (tx *Tx) reschedule(ctx context.Context, workflow string, at time.Time) error {
+	_, err := tx.AddIntent(ctx, plan.Intent{Act: plan.ActSchedule, Workflow: workflow, At: at})
 	return err
 }
 
 // SetSwitch is Tx.SetSwitch in a transaction of its own.
-func (s *Store) SetSwitch(ctx context.Context, workflow, mode string) error {
-	return s.Tx(ctx, func(tx *Tx) error { return tx.SetSwitch(ctx, workflow, mode) })
+func (s *Store) SetSwitch(ctx context.Context, workflow, mode string, at time.Time) error {
+	return s.Tx(ctx, func(tx *Tx) error { return tx.SetSwitch(ctx, workflow, mode, at) })
 }
 
 // TurnSwitch is Tx.TurnSwitch in a transaction of its own.

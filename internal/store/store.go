@@ -138,6 +138,7 @@ type Tx struct {
 	occurred occurrences
 	noted    []plan.Change
 	rebuilt  bool // indexes, which nobody is to know of before they are there
+	decided  bool // something for the router to do
 }
 
 // Tx runs do in a write transaction, which is committed when do returns nil and rolled back when it fails
@@ -160,7 +161,7 @@ func (s *Store) Tx(ctx context.Context, do func(tx *Tx) error) error {
 		if err := session.commit(ctx); err != nil {
 			return err
 		}
-		if len(tx.noted) > 0 {
+		if len(tx.noted) > 0 || tx.decided {
 			s.tell()
 		}
 		return nil

@@ -48,6 +48,17 @@ func (tx *Tx) Waiting(ctx context.Context) (workflowIDs []string, err error) {
 	return workflowIDs, nil
 }
 
+// Wait is an open enrollment that waits for a type of event.
+type Wait struct{ Enrollment, Workflow, Awaits string }
+
+// Waits returns the open enrollments of a record that wait for some type of event.
+func (r reader) Waits(ctx context.Context, record string) (waits []Wait, err error) {
+	defer wrap(&err, "looking for what %s waits for", record)
+	return collect(ctx, r.source, func(row scanner) (wait Wait, err error) {
+		return wait, row.Scan(&wait.Enrollment, &wait.Workflow, &wait.Awaits)
+	}, `SELECT id, workflow, awaits FROM enrollments WHERE record = $1 AND closed IS NULL AND awaits <> '' ORDER BY seq`, record)
+}
+
 // changed notes changes of properties. The completion of a task is an event.
 func (tx *Tx) changed(ctx context.Context, record crm.Record, changes map[string]string, at time.Time) error {
 	tx.note(ctx, plan.Change{Record: record.Ref.String(), What: plan.ChangeSet, Values: changes, At: at})

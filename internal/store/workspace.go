@@ -29,12 +29,15 @@ type Publication struct {
 	// Definitions give Plan, Source, InFlight ("" = follow) and On, which sets the switch of a workflow that
 	// is published for the first time; later it is the operator's (SetSwitch).
 	Definitions []plan.Revision
+	// EnrollExisting enrolls who matches a filter trigger that is new; otherwise only who starts to match it.
+	EnrollExisting bool
 }
 
 // Published is what came of a publication.
 type Published struct {
 	Revisions []plan.Revision `json:"revisions"` // the new ones
 	Unchanged []string        `json:"unchanged"` // workflows whose newest revision has the same plan
+	Existing  map[string]int  `json:"existing"`  // by workflow: records that match a filter trigger that is new
 }
 
 // publication is what publishers claim: they take turns.
@@ -85,12 +88,26 @@ func (tx *Tx) Publish(ctx context.Context, p Publication) (published Published, 
 	}
 	for _, definition := range p.Definitions {
 		definition.Published, definition.By = stored(p.At), p.By
+		before, err := tx.newest(ctx, definition.Plan)
+		if err != nil {
+			return Published{}, err
+		}
 		revision, isNew, err := tx.addRevision(ctx, definition)
 		switch {
 		case err != nil:
 			return Published{}, err
 		case isNew:
 			published.Revisions = append(published.Revisions, revision)
+			existing, err := tx.watch(ctx, revision, before, p)
+			if err != nil {
+				return Published{}, err
+			}
+			if existing > 0 {
+				if published.Existing == nil {
+					published.Existing = map[string]int{}
+				}
+				published.Existing[revision.Workflow] = existing
+			}
 		default:
 			published.Unchanged = append(published.Unchanged, revision.Workflow)
 		}
@@ -120,6 +137,27 @@ func (tx *Tx) addQueues(ctx context.Context, definitions []plan.Revision) error 
 		return nil
 	}
 	return tx.setSetting(ctx, settingQueues, all)
+}
+
+// newest is the plan of a workflow's newest revision, nil when there is none.
+func (tx *Tx) newest(ctx context.Context, published *plan.Plan) (*plan.Plan, error) {
+	if published == nil {
+		return nil, nil // refused later
+	}
+	latest, _, err := tx.LatestRevision(ctx, published.Workflow)
+	return latest.Plan, err
+}
+
+// watch makes the triggers of a new revision live, and returns how many match a new one already.
+func (tx *Tx) watch(ctx context.Context, revision plan.Revision, before *plan.Plan, p Publication) (existing int, err error) {
+	if err := tx.reschedule(ctx, revision.Workflow, p.At); err != nil {
+		return 0, err
+	}
+	var rules *plan.Rules
+	if before != nil {
+		rules = rulesOf(before)
+	}
+	return tx.goLive(ctx, revision, rules, p.EnrollExisting && revision.On, p.At)
 }
 
 // setAssets makes files the current version of the workspace; earlier versions stay.

@@ -47,6 +47,13 @@ CREATE TABLE intents (
 CREATE UNIQUE INDEX intents_to_enroll ON intents (workflow, record, trigger_name) WHERE act = 'enroll';
 CREATE INDEX intents_open ON intents (bulk, seq) WHERE done IS NULL;
 
+-- Who alone does something that one at a time does.
+CREATE TABLE leases (
+    name   TEXT NOT NULL PRIMARY KEY,
+    holder TEXT NOT NULL,
+    until  BIGINT NOT NULL
+);
+
 ALTER TABLE enrollments ADD COLUMN depth BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE enrollments ADD COLUMN converted BIGINT; -- when the goal was met, inside or afterwards
 CREATE INDEX enrollments_converted ON enrollments (workflow) WHERE converted IS NOT NULL;
@@ -57,6 +64,7 @@ ALTER TABLE workflows DROP COLUMN live_since;
 DROP INDEX enrollments_converted;
 ALTER TABLE enrollments DROP COLUMN converted;
 ALTER TABLE enrollments DROP COLUMN depth;
+DROP TABLE leases;
 DROP TABLE intents;
 DROP TABLE matches;
 DROP TABLE changes;
