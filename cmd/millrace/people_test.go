@@ -78,6 +78,24 @@ func TestWhoIsAdmitted(t *testing.T) {
 	require.EqualError(t, err, "contact/52 was not admitted: suppressed: it matches")
 }
 
+func TestLists(t *testing.T) {
+	t.Parallel()
+	term := newPushed(t)
+	term.run("records", "set", "contact/51", "email=ada@example.com").succeeds()
+	var changes []changedMember
+	term.run("lists", "add", "friends", "contact/51", "-o", "json").succeeds().decode(&changes)
+	require.Equal(t, []changedMember{{"contact/51", true}}, changes)
+	require.Regexp(t, `contact/51 +was so already`, term.run("lists", "add", "friends", "contact/51").succeeds().stdout)
+	term.run("lists", "add", "friends", "contact/52").fails(1, "not found")
+	require.Equal(t, "contact/51\n", term.run("lists", "show", "friends").succeeds().stdout)
+	require.Equal(t, "1\n", term.run("lists", "count", "friends").succeeds().stdout)
+	require.Regexp(t, `(?m)^friends +static +1$`, term.run("lists", "list").succeeds().stdout)
+	term.run("lists", "remove", "friends", "contact/51").succeeds()
+	require.Empty(t, term.run("lists", "show", "friends").succeeds().stdout)
+	term.run("lists", "show", "enemies").fails(1, `there is no list "enemies"`)
+	term.run("lists", "count", "enemies").fails(1, `there is no list "enemies"`)
+}
+
 func TestRecordsOfAFile(t *testing.T) {
 	t.Parallel()
 	term := newTerminal(t)

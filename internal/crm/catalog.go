@@ -39,6 +39,9 @@ func (p *Properties) UnmarshalNode(node *schema.Node, d *schema.Diagnostics) {
 		if property.Name != "" && !propertyName.MatchString(property.Name) {
 			d.Errorf(item.Get("name").Pos, codeWrongValue, "%q is not a name of a property: use letters, digits and underscores, not starting with a digit", clip(property.Name))
 		}
+		if property.Indexed && !property.CanIndex() {
+			d.Errorf(item.Get("indexed").Pos, codeWrongValue, "a %s cannot be indexed", property.Type)
+		}
 		*p = append(*p, property)
 	}
 }
@@ -83,6 +86,7 @@ type Catalog struct {
 	Open bool
 
 	objects map[string]Object
+	lists   map[string]ActiveList
 }
 
 // NewCatalog returns a catalog of the given objects.

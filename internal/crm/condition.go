@@ -79,14 +79,13 @@ func (f Filter) Condition(object string, env FilterEnv) Condition {
 	if f.test == nil {
 		return Every{}
 	}
-	return f.test.condition(setting{newEvaluation(env), object, nil}, Yes)
+	return f.test.condition(setting{newEvaluation(env), object}, Yes)
 }
 
 // setting is what a condition is worked out for.
 type setting struct {
 	*evaluation
 	object string
-	lists  []string // active lists on the way here
 }
 
 func (g allOf) condition(s setting, wanted Truth) Condition {
@@ -124,7 +123,20 @@ func decided(yes Condition, wanted Truth) Condition {
 }
 
 func (t listTest) condition(s setting, wanted Truth) Condition {
-	return decided(OnList{t.list.Text}, wanted)
+	list, active := s.Catalog.ActiveList(t.list.Text)
+	if !active {
+		return decided(OnList{t.list.Text}, wanted)
+	}
+	here := *s.evaluation
+	here.Ref.Object = s.object
+	inner, truth := here.within(list)
+	switch {
+	case inner != nil:
+		return list.Filter.test.condition(setting{inner, s.object}, wanted)
+	case truth == wanted:
+		return Every{}
+	}
+	return Some{}
 }
 
 func (t workflowTest) condition(_ setting, wanted Truth) Condition {

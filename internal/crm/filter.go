@@ -614,7 +614,9 @@ func (r *filterReader) operands(t *propertyTest, name string, node *schema.Node)
 		t.operands = r.oneOrMore(name, node)
 	case takesPair:
 		if t.operands = r.constants(name, node); len(t.operands) != 2 {
-			r.d.Errorf(node.Pos, codeWrongValue, "%s needs two values, the lesser first: [1, 10]", name)
+			if node.Kind == schema.List {
+				r.d.Errorf(node.Pos, codeWrongValue, "%s needs two values, the lesser first: [1, 10]", name)
+			}
 			return
 		}
 		r.ordered(name, t.operands)

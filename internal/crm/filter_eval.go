@@ -2,6 +2,7 @@ package crm
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/millrace/millrace/internal/schema"
@@ -10,7 +11,8 @@ import (
 // evaluation is a filter at work on one record or event.
 type evaluation struct {
 	FilterEnv
-	record *Record // once it is read
+	record *Record  // once it is read
+	lists  []string // active lists on the way here
 }
 
 func newEvaluation(env FilterEnv) *evaluation {
@@ -83,8 +85,32 @@ func (n noneOf) match(ctx context.Context, e *evaluation) (Truth, error) {
 }
 
 func (t listTest) match(ctx context.Context, e *evaluation) (Truth, error) {
+	if list, active := e.Catalog.ActiveList(t.list.Text); active {
+		inner, truth := e.within(list)
+		if inner == nil {
+			return truth, nil
+		}
+		return list.Filter.test.match(ctx, inner)
+	}
 	on, err := e.Records.InList(ctx, e.Ref, t.list.Text)
 	return truthOf(on), err
+}
+
+// within is the evaluation of an active list's filter on the same record. It is nil when the answer is known before: a
+// record of another type is not on the list, one without a filter has every record, and nobody knows who is on a list
+// that depends on itself, which check refuses.
+func (e *evaluation) within(list ActiveList) (*evaluation, Truth) {
+	switch {
+	case list.Object != e.Ref.Object:
+		return nil, No
+	case list.Filter.test == nil:
+		return nil, Yes
+	case slices.Contains(e.lists, list.Name):
+		return nil, Unknown
+	}
+	inner := newEvaluation(e.FilterEnv)
+	inner.record, inner.lists = e.record, append(slices.Clone(e.lists), list.Name)
+	return inner, Unknown
 }
 
 func (t workflowTest) match(ctx context.Context, e *evaluation) (Truth, error) {
@@ -135,7 +161,9 @@ type associatedRecord struct {
 func (a associatedRecord) of(e *evaluation) *evaluation {
 	env := e.FilterEnv
 	env.Ref, env.Record, env.Event = a.ref, nil, nil
-	return newEvaluation(env)
+	other := newEvaluation(env)
+	other.lists = e.lists
+	return other
 }
 
 func (a associatedRecord) match(ctx context.Context, e *evaluation) (Truth, error) {

@@ -86,6 +86,13 @@ func (n noneOf) forecast(ctx context.Context, e *evaluation) (forecast, error) {
 }
 
 func (t listTest) forecast(ctx context.Context, e *evaluation) (forecast, error) {
+	if list, active := e.Catalog.ActiveList(t.list.Text); active {
+		inner, truth := e.within(list)
+		if inner == nil {
+			return forecast{truth: truth}, nil
+		}
+		return list.Filter.test.forecast(ctx, inner)
+	}
 	truth, err := t.match(ctx, e)
 	return forecast{truth: truth}, err
 }

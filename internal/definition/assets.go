@@ -14,11 +14,13 @@ type Message struct {
 	Text    crm.Template `json:"text" doc:"The text, with tokens." required:"true"`
 }
 
-// List is a static list of a workspace. Who is on it is data, not source.
+// List is a list of a workspace. Who is on a static one is data, not source; an active one has a filter.
 type List struct {
+	List        string         `json:"list,omitempty" doc:"The name of the file without its ending, if it is written at all."`
 	Name        string         `json:"name,omitempty" doc:"Name shown to people."`
 	Description string         `json:"description,omitempty" doc:"Who is on it."`
 	Object      crm.ObjectName `json:"object,omitzero" doc:"Type of the records on it." default:"contact"`
+	Filter      *crm.Filter    `json:"filter,omitempty" doc:"Who is on it; without a filter, who was put there."`
 }
 
 // Calendar is days on which workflows pause, such as the holidays of a country.

@@ -80,6 +80,7 @@ func ReadWorkspace(folder fs.FS, kinds []action.Kind) (*Workspace, schema.Diagno
 		r.checkTokens(message.Text.Tokens())
 	}
 	r.checkWorkflowIDs()
+	r.checkLists()
 	for _, file := range w.Definitions {
 		r.found = append(r.found, file.Check(w)...)
 	}
@@ -224,9 +225,7 @@ func (r *workspaceReader) read(name string) {
 	case dir == "objects/" && isYAML:
 		r.readObject(name)
 	case dir == "lists/" && isYAML:
-		list := &List{}
-		r.decode(name, list)
-		r.Lists[stem] = list
+		r.readList(name, stem)
 	case dir == "calendars/" && isYAML:
 		calendar := &Calendar{}
 		r.decode(name, calendar)
@@ -327,6 +326,33 @@ func (r *workspaceReader) readObject(name string) {
 	var object crm.Object
 	if r.decode(name, &object); object.Name != "" {
 		r.Catalog.Add(object)
+	}
+}
+
+func (r *workspaceReader) readList(name, stem string) {
+	list := &List{}
+	node := r.decode(name, list)
+	r.Lists[stem] = list
+	if list.List != "" && list.List != stem {
+		r.found.Errorf(node.Get("list").Pos, "wrong-name", "this is the file of the list %q, not of %q", stem, list.List).
+			Hint = "leave `list` out, or rename the file"
+	}
+	if list.Filter != nil {
+		r.Catalog.AddList(crm.ActiveList{Name: stem, Object: list.Object.Text, Filter: *list.Filter})
+	}
+}
+
+// checkLists reports names in the filters of active lists that do not exist, and lists that depend on themselves.
+func (r *workspaceReader) checkLists() {
+	for _, name := range slices.Sorted(maps.Keys(r.Lists)) {
+		list := r.Lists[name]
+		c := &checker{file: &File{Object: list.Object}, in: r.Workspace, catalog: r.Catalog, flow: newFlow(nil)}
+		c.walk(list, "", nil)
+		if cycle := r.Catalog.ListCycle(name); cycle != nil {
+			c.found.Errorf(list.Filter.Pos(), "list-cycle", "who is on the list %q depends on who is on it: %s", name, strings.Join(cycle, " → ")).
+				Hint = "take one of these lists out of the filter of the one before"
+		}
+		r.found = append(r.found, c.found...)
 	}
 }
 

@@ -69,6 +69,39 @@ func TestWorkspaceLimitsItsFiles(t *testing.T) {
 	require.Contains(t, workspace.Assets, "pictures/logo.png")
 }
 
+func TestActiveListsAreChecked(t *testing.T) {
+	t.Parallel()
+	list := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
+	workspace, problems, err := ReadWorkspace(fstest.MapFS{
+		WorkspaceFile: {}, "lists/static.yaml": list("name: Some"), "lists/vip.yaml": list("list: vip\nobject: contact\nfilter: {property: score, gte: 50}"),
+		"lists/a.yaml":    list("filter: {any: [{list: vip}, {list: b}]}"),
+		"lists/b.yaml":    list("filter: {not: {associated: company, where: {list: c}}}"),
+		"lists/c.yaml":    list("object: company\nfilter: {list: a}"),
+		"lists/self.yaml": list("filter: {list: self}"),
+		"lists/odd.yaml":  list("list: even\nfilter: {all: [{property: scroe, gt: 1}, {list: vipp}]}"),
+	}, testKinds())
+	require.NoError(t, err)
+	var messages []string
+	for _, problem := range problems {
+		require.Positive(t, problem.Line)
+		messages = append(messages, problem.File+" "+problem.Message+" "+problem.Hint)
+	}
+	require.ElementsMatch(t, []string{
+		`lists/a.yaml who is on the list "a" depends on who is on it: a → b → c → a take one of these lists out of the filter of the one before`,
+		`lists/b.yaml who is on the list "b" depends on who is on it: b → c → a → b take one of these lists out of the filter of the one before`,
+		`lists/c.yaml who is on the list "c" depends on who is on it: c → a → b → c take one of these lists out of the filter of the one before`,
+		`lists/self.yaml who is on the list "self" depends on who is on it: self → self take one of these lists out of the filter of the one before`,
+		`lists/odd.yaml this is the file of the list "odd", not of "even" leave ` + "`list`" + ` out, or rename the file`,
+		`lists/odd.yaml contact has no property "scroe" did you mean "score"?`,
+		`lists/odd.yaml there is no list "vipp" in the workspace did you mean "vip"?`,
+	}, messages)
+	active, is := workspace.Catalog.ActiveList("vip")
+	require.True(t, is)
+	require.Equal(t, "contact", active.Object)
+	_, is = workspace.Catalog.ActiveList("static")
+	require.False(t, is)
+}
+
 func TestTeamsNeedNoDeclaration(t *testing.T) {
 	t.Parallel()
 	workspace, problems, err := ReadWorkspace(fstest.MapFS{

@@ -85,5 +85,10 @@ func compile(files []*definition.File, workspace *definition.Workspace, options 
 
 // static are the names of the lists whose members are kept in the store.
 func static(lists map[string]*definition.List) (names []string) {
-	return slices.Sorted(maps.Keys(lists))
+	for _, name := range slices.Sorted(maps.Keys(lists)) {
+		if lists[name].Filter == nil {
+			names = append(names, name)
+		}
+	}
+	return names
 }

@@ -370,7 +370,7 @@ var lists = map[string]func(t *testing.T, s *store.Store){
 		require.NoError(t, err)
 		require.True(t, on)
 
-		got, err := s.Lists(ctx)
+		got, err := s.Lists(ctx, noon, time.UTC)
 		require.NoError(t, err)
 		require.Equal(t, []store.List{{Name: "empty"}, {Name: "vip", Size: 2}}, got)
 		members, err := s.ListMembers(ctx, "vip", ann.String(), 0)

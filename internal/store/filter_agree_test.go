@@ -76,6 +76,9 @@ func drawnCatalog(t *testing.T, typed bool) *crm.Catalog {
 	properties = append(properties, crm.Property{Name: "rank", Type: crm.TypeNumber, Calculated: formula(t, `"record.score * 10"`), Indexed: true})
 	catalog := crm.NewCatalog(crm.Object{Name: "contact", Properties: properties}, crm.Object{Name: "company", Properties: properties})
 	catalog.Open = true
+	catalog.AddList(crm.ActiveList{Name: "active", Object: "contact", Filter: filter(t, `{"any": [{"property": "score", "gt": 5}, {"list": "nested"}]}`)})
+	catalog.AddList(crm.ActiveList{Name: "nested", Object: "contact", Filter: filter(t, `{"all": [{"not": {"property": "note", "contains": "a"}}, {"list": "vip"}]}`)})
+	catalog.AddList(crm.ActiveList{Name: "snake", Object: "contact", Filter: filter(t, `{"any": [{"list": "snake"}, {"property": "score", "gt": 50}]}`)})
 	return catalog
 }
 
@@ -189,7 +192,7 @@ func (d drawing) filter(depth int) any {
 	}
 	switch d.IntN(14) {
 	case 0:
-		return object("list", pick(d, "vip", "other", "none"))
+		return object("list", pick(d, "vip", "other", "none", "active", "nested", "snake"))
 	case 1:
 		return object("workflow", pick(d, "welcome", "none"), "status", pick(d, "active", "ever", "completed", "goal_met"))
 	case 2:

@@ -34,6 +34,37 @@ var filters = map[string]func(t *testing.T, s *store.Store){
 		require.NoError(t, err)
 		require.Equal(t, 1, count)
 	},
+	"active lists are what their filters say at that moment": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		catalog := crm.NewCatalog(crm.Object{Name: "contact", Properties: crm.Properties{{Name: "score", Type: crm.TypeNumber, Indexed: true}}}, crm.Object{Name: "company"})
+		catalog.AddList(crm.ActiveList{Name: "vip", Object: "contact", Filter: filter(t, `{"property": "score", "gte": 50}`)})
+		catalog.AddList(crm.ActiveList{Name: "chosen", Object: "contact", Filter: filter(t, `{"all": [{"list": "vip"}, {"list": "friends"}]}`)})
+		catalog.AddList(crm.ActiveList{Name: "snake", Object: "contact", Filter: filter(t, `{"list": "snake"}`)})
+		_, err := s.Publish(ctx, store.Publication{At: noon, Catalog: catalog, Lists: []string{"friends"}})
+		require.NoError(t, err)
+		add(t, s, ann, bob, acme)
+		_, err = s.AddToList(ctx, "friends", ann, noon)
+		require.NoError(t, err)
+		require.NoError(t, s.Tx(ctx, func(tx *store.Tx) error {
+			require.NoError(t, tx.Update(ctx, ann, map[string]string{"score": "50"}, noon, ""))
+			require.NoError(t, tx.Update(ctx, bob, map[string]string{"score": "70"}, noon, ""))
+			members, err := tx.Members(ctx, "chosen", noon, time.UTC, 0)
+			require.Equal(t, []crm.Ref{ann}, members, "a transaction sees what it wrote")
+			return err
+		}))
+		lists, err := s.Lists(ctx, noon, time.UTC)
+		require.NoError(t, err)
+		require.Equal(t, []store.List{{Name: "chosen", Active: true, Size: 1}, {Name: "friends", Size: 1}, {Name: "snake", Active: true}, {Name: "vip", Active: true, Size: 2}}, lists)
+		_, err = s.AddToList(ctx, "vip", ann, noon)
+		require.ErrorIs(t, err, crm.ErrInvalid)
+		_, err = s.RemoveFromList(ctx, "vip", ann)
+		require.ErrorIs(t, err, crm.ErrInvalid)
+		_, err = s.Members(ctx, "nowhere", noon, time.UTC, 0)
+		require.ErrorIs(t, err, crm.ErrNotFound)
+		count, err := s.CountMatching(ctx, store.Query{Object: "company", Filter: filter(t, `{"not": {"list": "vip"}}`), Now: noon})
+		require.NoError(t, err)
+		require.Equal(t, 1, count, "a company is not on a list of contacts")
+	},
 	"matching records are listed in pages and counted": func(t *testing.T, s *store.Store) {
 		ctx := t.Context()
 		for i := range 12 {

@@ -212,12 +212,13 @@ func digest(content []byte) string {
 
 // objects is a catalog as it is stored.
 type objects struct {
-	Open    bool         `json:"open,omitempty"`
-	Objects []crm.Object `json:"objects"`
+	Open    bool             `json:"open,omitempty"`
+	Objects []crm.Object     `json:"objects"`
+	Lists   []crm.ActiveList `json:"lists,omitempty"`
 }
 
 func listed(catalog *crm.Catalog) objects {
-	list := objects{Open: catalog.Open}
+	list := objects{Open: catalog.Open, Lists: catalog.ActiveLists()}
 	for _, name := range catalog.Objects() {
 		object, _ := catalog.Object(name)
 		list.Objects = append(list.Objects, object)
@@ -335,6 +336,9 @@ func (r reader) Catalog(ctx context.Context) (catalog *crm.Catalog, err error) {
 		}
 		catalog = crm.NewCatalog(list.Objects...)
 		catalog.Open = list.Open
+		for _, active := range list.Lists {
+			catalog.AddList(active)
+		}
 	}
 	r.memory.mu.Lock()
 	defer r.memory.mu.Unlock()
