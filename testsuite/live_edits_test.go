@@ -1,18 +1,25 @@
 package testsuite_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/millrace/millrace/activities"
+	"github.com/millrace/millrace/internal/action"
 	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/golden"
 	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/internal/publish"
+	"github.com/millrace/millrace/internal/store"
 	"github.com/millrace/millrace/testsuite"
+	"github.com/millrace/millrace/worker"
 	"github.com/stretchr/testify/require"
 )
 
@@ -125,7 +132,7 @@ func inDays(at time.Time) string {
 }
 
 // story simulates one line of the table and tells what happened from the edit on.
-func (e edited) story(t *testing.T, where stand, policy string) string {
+func (e edited) story(t *testing.T, where stand, policy string) (forecast, story string) {
 	t.Helper()
 	wait := e.wait
 	if wait == "" {
@@ -139,7 +146,11 @@ func (e edited) story(t *testing.T, where stand, policy string) string {
 		options.Map = []string{"wait=rest"}
 	}
 	second := compiledAs(t, strings.Replace(old, e.old, e.new, 1), options) // without an edit the same
-	events := append(slices.Clone(where.events), testsuite.Planned{After: where.at, Publish: &second})
+	published := func(ctx context.Context, books *store.Store, now time.Time) (_ store.Publication, err error) {
+		forecast, err = foreseen(ctx, books, second, now)
+		return second, err
+	}
+	events := append(slices.Clone(where.events), testsuite.Planned{After: where.at, Publish: published})
 	if e.date != "" {
 		events = append(events, testsuite.Planned{After: where.at, Set: map[string]any{"renewal": e.date}})
 	}
@@ -159,40 +170,63 @@ func (e edited) story(t *testing.T, where stand, policy string) string {
 			told = append(told, inDays(effect.At)+" "+effect.Summary)
 		}
 	}
-	return strings.Join(append(told, shown.Exit.Reason), ", ")
+	return forecast, strings.Join(append(told, shown.Exit.Reason), ", ")
+}
+
+// foreseen is what a push would say of the one who is inside.
+func foreseen(ctx context.Context, books *store.Store, publication store.Publication, now time.Time) (string, error) {
+	kinds := map[string]action.Kind{}
+	for _, kind := range activities.Kinds() {
+		kinds[kind.ID] = kind
+	}
+	runtime := worker.Runtime(worker.Options{Store: books, Log: slog.New(slog.DiscardHandler)})
+	latest, _, err := books.LatestRevision(ctx, "journey")
+	if err != nil || latest.Plan.Hash == publication.Definitions[0].Plan.Hash {
+		return "", err
+	}
+	told, err := publish.Foresee(ctx, books, publication.Definitions[0], publish.Foresight{
+		Now: now, Messages: func(kind string) bool { return kinds[kind].Effect == action.Messages },
+		Ask: func(ctx context.Context, prospect *plan.Plan, call plan.Call) (plan.Outcome, error) {
+			return runtime.Foresee(ctx, kinds[prospect.Nodes[call.Node].Kind], action.Prospect{Plan: prospect}, call)
+		},
+	})
+	if err != nil || len(told.Places) != 1 {
+		return "", errors.Join(err, fmt.Errorf("%d places", len(told.Places)))
+	}
+	return strings.ReplaceAll(told.Places[0].String(), "1 ", ""), nil
 }
 
 // TestLiveEdits runs the table: every edit, wherever somebody stands, under every policy, in skipped time.
 func TestLiveEdits(t *testing.T) {
 	t.Parallel()
 	var lines []string
-	add := func(name, where, policy, story string) {
-		lines = append(lines, strings.TrimRight(fmt.Sprintf("%-34s| %-15s| %-8s| %s", name, where, policy, story), " "))
+	add := func(name, where, policy, forecast, story string) {
+		lines = append(lines, strings.TrimRight(fmt.Sprintf("%-34s| %-15s| %-8s| %-50s| %s", name, where, policy, story, forecast), " "))
 	}
-	add("edit", "stands", "policy", "what happens from then on")
+	add("edit", "stands", "policy", "what a push says of them", "what happens from then on")
 	unedited := map[string]string{}
 	for _, wait := range []string{"", branch, byEvent, byDate} {
 		for _, where := range stands {
-			unedited[wait+where.name] = edited{wait: wait}.story(t, where, plan.InFlightFollow)
+			_, unedited[wait+where.name] = edited{wait: wait}.story(t, where, plan.InFlightFollow)
 		}
 	}
 	for _, where := range stands {
-		add("none", where.name, "", unedited[where.name])
+		add("none", where.name, "", "", unedited[where.name])
 	}
 	var mu sync.Mutex
-	stories := map[string]string{}
+	stories, forecasts := map[string]string{}, map[string]string{}
 	t.Run("edits", func(t *testing.T) {
 		for _, edit := range liveEdits {
 			t.Run(edit.name, func(t *testing.T) {
 				t.Parallel()
 				for _, where := range stands {
 					for _, policy := range edit.policies() {
-						story := edit.story(t, where, policy)
+						forecast, story := edit.story(t, where, policy)
 						if policy == plan.InFlightPin && edit.date == "" {
 							require.Equal(t, unedited[edit.wait+where.name], story, "who is pinned knows of no edit")
 						}
 						mu.Lock()
-						stories[edit.name+where.name+policy] = story
+						stories[edit.name+where.name+policy], forecasts[edit.name+where.name+policy] = story, forecast
 						mu.Unlock()
 					}
 				}
@@ -202,7 +236,7 @@ func TestLiveEdits(t *testing.T) {
 	for _, edit := range liveEdits {
 		for _, where := range stands {
 			for _, policy := range edit.policies() {
-				add(edit.name, where.name, policy, stories[edit.name+where.name+policy])
+				add(edit.name, where.name, policy, forecasts[edit.name+where.name+policy], stories[edit.name+where.name+policy])
 			}
 		}
 	}

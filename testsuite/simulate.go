@@ -62,8 +62,9 @@ type Planned struct {
 	Times      int            `json:"times"`  // 0 = always
 	Switch     string         `json:"switch"` // the mode that an operator gives the workflow's switch
 
-	Publish *store.Publication `json:"-"` // a revision, of which the enrollment is told
-	Operate string             `json:"-"` // an operator's update without arguments, as in plan.UpdatePause
+	// Publish makes a revision, of which the enrollment is told.
+	Publish func(ctx context.Context, books *store.Store, now time.Time) (store.Publication, error) `json:"-"`
+	Operate string                                                                                  `json:"-"` // an operator's update without arguments, as in plan.UpdatePause
 }
 
 // Simulated is what a simulation shows (language §3).
@@ -310,7 +311,10 @@ func (s *simulation) apply(ctx context.Context, entry *planned) error {
 		return err
 	}
 	if entry.Publish != nil {
-		_, err := s.books.Publish(ctx, *entry.Publish)
+		publication, err := entry.Publish(ctx, s.books, entry.at)
+		if err == nil {
+			_, err = s.books.Publish(ctx, publication)
+		}
 		return err
 	}
 	if entry.Switch != "" {

@@ -1,11 +1,10 @@
 package publish
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -176,10 +175,21 @@ func (f *foreseeing) foresee(ctx context.Context, enrollment plan.Enrollment) er
 		if !sent {
 			destination = at.Node
 		}
-	case sent && destination == "":
-		place.Leave++
 	case sent:
-		place.move(destination)
+		leaves := destination == ""
+		if !leaves && f.otherExits(f.revisions[held].Plan) { // it may be out before it does anything there
+			outcome, err := f.Ask(ctx, f.after, plan.Call{Enrollment: enrollment.ID, Plan: f.after.Hash, Node: destination, Visit: 1, Arrived: f.Now, Now: f.Now})
+			if err != nil {
+				return err
+			}
+			leaves = outcome.End != ""
+		}
+		if leaves {
+			destination = ""
+			place.Leave++
+		} else {
+			place.move(destination)
+		}
 	default:
 		destination = at.Node
 		leaves, err := f.wait(ctx, f.revisions[held].Plan, enrollment, place)
@@ -224,9 +234,8 @@ func (p *Place) move(to string) {
 func (f *foreseeing) wait(ctx context.Context, held *plan.Plan, enrollment plan.Enrollment, place *Place) (leaves bool, err error) {
 	at := enrollment.Standing
 	old, node := held.Nodes[at.Node], f.after.Nodes[at.Node]
-	before, after := rules(held), rules(f.after)
-	retimed := old.Hash != node.Hash || before.TimeZone != after.TimeZone
-	if !retimed && reflect.DeepEqual(before.Goal, after.Goal) && reflect.DeepEqual(before.Suppress, after.Suppress) {
+	retimed := old.Hash != node.Hash || rules(held).TimeZone != rules(f.after).TimeZone
+	if !retimed && !f.otherExits(held) {
 		place.GoOn++
 		return false, nil
 	}
@@ -259,6 +268,12 @@ func (f *foreseeing) wait(ctx context.Context, held *plan.Plan, enrollment plan.
 		place.GoOn++
 	}
 	return false, nil
+}
+
+// otherExits tells whether goal or suppression differ from those of a plan.
+func (f *foreseeing) otherExits(held *plan.Plan) bool {
+	before, after := rules(held), rules(f.after)
+	return !bytes.Equal(before.Goal, after.Goal) || !bytes.Equal(before.Suppress, after.Suppress)
 }
 
 func rules(of *plan.Plan) plan.Rules {
@@ -298,111 +313,6 @@ func (f *foreseeing) note(way route, enrollment string) {
 	}
 }
 
-// same are the actions of a plan that send the same as a node: it itself, and those that do exactly what it does.
-func same(in *plan.Plan, id, hash string) (ids []string) {
-	for _, other := range slices.Sorted(maps.Keys(in.Nodes)) {
-		if other == id || in.Nodes[other].Hash == hash {
-			ids = append(ids, other)
-		}
-	}
-	return ids
-}
-
-func (f *foreseeing) sends(in *plan.Plan, id string) bool { return f.Messages(in.Nodes[id].Kind) }
-
-// ahead are the actions that people on a route could come to so far, and those that they can come to now. Whatever
-// they are in the middle of is behind them.
-func (f *foreseeing) ahead(way route) (before, now map[string]bool) {
-	held := f.revisions[way.held].Plan
-	switch {
-	case way.waits:
-		return reach(held, way.from), reach(f.after, way.to)
-	case way.from == way.to:
-		return beyond(held, way.from), beyond(f.after, way.to)
-	default:
-		return beyond(held, way.from), reach(f.after, way.to)
-	}
-}
-
-// again returns the messages that people on a route can come to only by the edit, with the actions by which
-// they may have got them already.
-func (f *foreseeing) again(way route) map[string][]string {
-	held := f.revisions[way.held].Plan
-	ahead, now := f.ahead(way)
-	once := map[string][]string{}
-	for id := range now {
-		if !f.sends(f.after, id) {
-			continue
-		}
-		senders := same(held, id, f.after.Nodes[id].Hash)
-		if !slices.ContainsFunc(senders, func(sender string) bool { return ahead[sender] }) {
-			once[id] = append(senders, id)
-		}
-	}
-	return once
-}
-
-// missed returns the messages that people on a route no longer come to, and the new ones that come in behind them.
-func (f *foreseeing) missed(way route) (ids []string) {
-	held := f.revisions[way.held].Plan
-	ahead, now := f.ahead(way)
-	for id := range ahead {
-		if f.sends(held, id) && !slices.ContainsFunc(same(f.after, id, held.Nodes[id].Hash), func(other string) bool { return now[other] }) {
-			ids = append(ids, id)
-		}
-	}
-	for id, node := range f.after.Nodes {
-		isNew := len(same(held, id, node.Hash)) == 0
-		if isNew && way.to != "" && f.sends(f.after, id) && !now[id] && reach(f.after, id)[way.to] {
-			ids = append(ids, id)
-		}
-	}
-	return ids
-}
-
-// messages counts for each place who gets what twice or never.
-func (f *foreseeing) messages(ctx context.Context) error {
-	for way, on := range f.routes {
-		place := f.places[way.from]
-		for _, id := range f.missed(way) {
-			place.Never = affect(place.Never, id, on.all)
-		}
-		for id, senders := range on.once {
-			got := map[string]bool{}
-			slices.Sort(senders)
-			for _, sender := range slices.Compact(senders) {
-				done, err := f.books.Done(ctx, f.after.Workflow, way.from, sender)
-				if err != nil {
-					return err
-				}
-				for _, enrollment := range done {
-					got[enrollment] = true
-				}
-			}
-			people := 0
-			for _, enrollment := range on.ids {
-				if got[enrollment] {
-					people++
-				}
-			}
-			place.Twice = affect(place.Twice, id, people)
-		}
-	}
-	return nil
-}
-
-func affect(list []Affected, action string, people int) []Affected {
-	if people == 0 {
-		return list
-	}
-	i := slices.IndexFunc(list, func(one Affected) bool { return one.Action == action })
-	if i < 0 {
-		i, list = len(list), append(list, Affected{Action: action})
-	}
-	list[i].People += people
-	return list
-}
-
 // sorted are the places in the order of a plan, those that it does not have at the end.
 func (f *foreseeing) sorted(before *plan.Plan) []Place {
 	order := definition.Order(before)
@@ -424,50 +334,6 @@ func (f *foreseeing) sorted(before *plan.Plan) []Place {
 		return cmp.Or(cmp.Compare(rank(a.Node), rank(b.Node)), cmp.Compare(a.Node, b.Node))
 	})
 	return places
-}
-
-// reach are the actions that an enrollment may come to from one, itself among them.
-func reach(in *plan.Plan, from string) map[string]bool {
-	reached := map[string]bool{}
-	var visit func(id string)
-	visit = func(id string) {
-		node, there := in.Nodes[id]
-		if !there || reached[id] {
-			return
-		}
-		reached[id] = true
-		for _, folded := range node.Folded {
-			reached[folded] = true
-		}
-		for _, next := range steps(node) {
-			visit(next)
-		}
-	}
-	visit(from)
-	return reached
-}
-
-// beyond are the actions that an enrollment may come to after one.
-func beyond(in *plan.Plan, from string) map[string]bool {
-	reached := map[string]bool{}
-	for _, next := range steps(in.Nodes[from]) {
-		maps.Copy(reached, reach(in, next))
-	}
-	return reached
-}
-
-// steps are where the ports of a node lead.
-func steps(node plan.Node) (ids []string) {
-	add := func(edge plan.Edge) {
-		for at := &edge; at != nil; at = at.Else {
-			ids = append(ids, at.To)
-		}
-	}
-	add(node.Next)
-	for _, edge := range node.Edges {
-		add(edge)
-	}
-	return ids
 }
 
 // String tells what becomes of the people at a place, without where it is.
