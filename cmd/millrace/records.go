@@ -87,6 +87,8 @@ clears. Waits that follow a property are told.`,
 			Example: "  millrace records restore contact/51",
 			Args:    arguments(1, 1),
 		}, a.restoreRecord),
+		a.importRecordsCommand(),
+		a.exportRecordsCommand(),
 		a.mergeCommand(),
 		a.purgeCommand(),
 	)

@@ -170,6 +170,33 @@ func BenchmarkSteps(b *testing.B) {
 	})
 }
 
+// BenchmarkImport is a thousand lines of a file, in one transaction: new contacts of eight properties, found by address.
+func BenchmarkImport(b *testing.B) {
+	onEach(b, func(b *testing.B, s *store.Store) {
+		ctx := b.Context()
+		const lines = 1000
+		for i := range b.N {
+			rows := make([]store.ImportRow, lines)
+			for j := range rows {
+				number := strconv.Itoa(i*lines + j)
+				rows[j].Values = map[string]string{
+					"email": "p" + number + "@example.org", "first_name": "Ann", "last_name": "Smith", "city": "Rome", "country": "Italy",
+					"score": number, "phone": "+39 06 " + number, "lifecycle_stage": "lead",
+				}
+			}
+			err := s.Tx(ctx, func(tx *store.Tx) error {
+				imported, err := tx.Import(ctx, store.Import{Object: "contact", Key: "email", Rows: rows, At: noon, Source: "import"})
+				if err == nil && imported.Created != lines {
+					b.Errorf("%d of %d", imported.Created, lines)
+				}
+				return err
+			})
+			require.NoError(b, err)
+		}
+		b.ReportMetric(float64(b.N*lines)/b.Elapsed().Seconds(), "contacts/s")
+	})
+}
+
 func BenchmarkAdmit(b *testing.B) {
 	onEach(b, func(b *testing.B, s *store.Store) {
 		ctx := b.Context()

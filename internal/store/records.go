@@ -77,6 +77,29 @@ func (r reader) List(ctx context.Context, object, after string, limit int) (reco
 		object, utf8.RuneCountInString(after), after, atMost(limit))
 }
 
+// GetMany returns records in the order of their references. Those that are not there or deleted are left out.
+func (r reader) GetMany(ctx context.Context, refs []crm.Ref) (records []crm.Record, err error) {
+	defer wrap(&err, "reading records")
+	names := make([]string, len(refs))
+	for i, ref := range refs {
+		names[i] = ref.String()
+	}
+	found := make(map[crm.Ref]crm.Record, len(refs))
+	err = some(names, func(part []any) error {
+		read, err := collect(ctx, r.source, scanRecord, `SELECT `+recordColumns+` FROM records WHERE record IN `+tuples(1, len(part))+` AND deleted IS NULL`, part...)
+		for _, record := range read {
+			found[record.Ref] = record
+		}
+		return err
+	})
+	for _, ref := range refs {
+		if record, there := found[ref]; there {
+			records = append(records, record)
+		}
+	}
+	return records, err
+}
+
 // History returns the versions of a property, newest first.
 func (r reader) History(ctx context.Context, ref crm.Ref, property string) (versions []crm.PropertyVersion, err error) {
 	defer wrap(&err, "reading the history of %s of %s", property, ref)
