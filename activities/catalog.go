@@ -29,6 +29,7 @@ func Kinds() []action.Kind {
 		deleteContact,
 		createTask,
 		createNote,
+		manageCommunicationSubscription,
 		rotateRecordToOwner,
 		assignConversationOwner,
 		createAssociation,

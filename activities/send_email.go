@@ -26,7 +26,7 @@ var sendEmail = action.Define(action.Spec[sendEmailConfig]{
 the first 100 get it and the journal says how many were left out; in their mails the token ` + "`contact`" + ` is who the mail goes to.
 
 It is not sent, and the journal says why, to a contact without an address (` + "`no-address`" + `), and, when the e-mail has a
-` + "`subscription`" + `, to one who opted out of it (` + "`opted-out`" + `), who is not a marketing contact (` + "`non-marketing`" + `), or who has not opted in while
+` + "`subscription`" + `, to one who opted out of it or of ` + "`all`" + ` (` + "`opted-out`" + `), who is not a marketing contact (` + "`non-marketing`" + `), or who has not opted in while
 the account's ` + "`gdpr`" + ` is on (` + "`not-opted-in`" + `). The action fails when nobody got it. With several recipients the others get theirs.
 
 Nobody gets it twice from one visit. When the mail server refuses it for now it is tried again for up to three days; when the
@@ -82,15 +82,21 @@ func mayGet(ctx context.Context, env *action.Env, record crm.Record, subscriptio
 	if subscription == "" {
 		return nil
 	}
+	all, err := env.Records.Subscription(ctx, record.Ref, crm.EverySubscription)
+	if err != nil {
+		return err
+	}
 	state, err := env.Records.Subscription(ctx, record.Ref, subscription)
 	switch {
 	case err != nil:
 		return err
-	case state == "opted_out":
+	case all == crm.OptedOut:
+		return action.Permanent("opted-out", "%s opted out of everything", record.Object)
+	case state == crm.OptedOut:
 		return action.Permanent("opted-out", "%s opted out of %s", record.Object, subscription)
 	case record.Property("marketing_status") == "non_marketing":
 		return action.Permanent("non-marketing", "%s is not a marketing contact", record.Object)
-	case env.Account.GDPR && state != "opted_in":
+	case env.Account.GDPR && state != crm.OptedIn && all != crm.OptedIn:
 		return action.Permanent("not-opted-in", "%s has not opted in to %s", record.Object, subscription)
 	}
 	return nil

@@ -133,6 +133,8 @@ type Reader interface {
 	Membership(ctx context.Context, ref Ref, workflow string) (Membership, error)
 	// Subscription returns a contact's state for a subscription type: opted_in, opted_out or "" (not specified).
 	Subscription(ctx context.Context, ref Ref, subscription string) (string, error)
+	// Consent returns what an address wants to get of a subscription type. Without a word of it the state is "".
+	Consent(ctx context.Context, channel, address, subscription string) (Consent, error)
 	// User finds a user by id or address. Errors: ErrNotFound.
 	User(ctx context.Context, id string) (User, error)
 	// Team returns the members of a team, those with it as primary team first. Errors: ErrNotFound.
@@ -165,6 +167,8 @@ type Records interface {
 	AddToList(ctx context.Context, list string, ref Ref, at time.Time) (added bool, err error)
 	// RemoveFromList takes a record off a static list and tells whether it was on it.
 	RemoveFromList(ctx context.Context, list string, ref Ref) (removed bool, err error)
+	// SetConsent writes down what an address wants to get, for every record that has it. Errors: ErrInvalid.
+	SetConsent(ctx context.Context, consent Consent, at time.Time) error
 	// Upsert creates a record or changes the given properties of it, read-only ones included, which only the system
 	// writes. Errors: ErrDeleted, ErrInvalid.
 	Upsert(ctx context.Context, ref Ref, values map[string]string, at time.Time, source string) (record Record, created bool, err error)

@@ -143,36 +143,6 @@ func (tx *Tx) unlink(ctx context.Context, w way, label string) error {
 	return err
 }
 
-// Subscription returns a contact's state for a subscription type: opted_in, opted_out or "" (not specified).
-func (r reader) Subscription(ctx context.Context, ref crm.Ref, subscription string) (state string, err error) {
-	defer wrap(&err, "reading subscription %s of %s", subscription, ref)
-	err = r.row(ctx, `SELECT state FROM subscriptions WHERE record = $1 AND subscription = $2`, ref.String(), subscription).Scan(&state)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", nil
-	}
-	return state, err
-}
-
-// SetSubscription sets a contact's state for a subscription type: opted_in, opted_out or "". Errors:
-// crm.ErrNotFound, crm.ErrDeleted, crm.ErrInvalid for another state.
-func (tx *Tx) SetSubscription(ctx context.Context, ref crm.Ref, subscription, state string, at time.Time) (err error) {
-	defer wrap(&err, "setting subscription %s of %s", subscription, ref)
-	if err := checkNames(subscription); err != nil {
-		return err
-	}
-	if !slices.Contains([]string{"opted_in", "opted_out", ""}, state) {
-		return fmt.Errorf("%w: %q is not opted_in or opted_out", crm.ErrInvalid, state)
-	}
-	if _, err := tx.get(ctx, ref); err != nil {
-		return err
-	}
-	tx.note(ctx, plan.Change{Record: ref.String(), What: plan.ChangeSubscription, Name: subscription, At: at})
-	_, err = tx.exec(ctx, `INSERT INTO subscriptions (record, subscription, state, at) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (record, subscription) DO UPDATE SET state = excluded.state, at = excluded.at`,
-		ref.String(), subscription, state, instant{at})
-	return err
-}
-
 // Associate is Tx.Associate in a transaction of its own.
 func (s *Store) Associate(ctx context.Context, from, to crm.Ref, label string, primary bool, at time.Time) error {
 	return s.Tx(ctx, func(tx *Tx) error { return tx.Associate(ctx, from, to, label, primary, at) })
@@ -181,9 +151,4 @@ func (s *Store) Associate(ctx context.Context, from, to crm.Ref, label string, p
 // Dissociate is Tx.Dissociate in a transaction of its own.
 func (s *Store) Dissociate(ctx context.Context, from, to crm.Ref, label string) error {
 	return s.Tx(ctx, func(tx *Tx) error { return tx.Dissociate(ctx, from, to, label) })
-}
-
-// SetSubscription is Tx.SetSubscription in a transaction of its own.
-func (s *Store) SetSubscription(ctx context.Context, ref crm.Ref, subscription, state string, at time.Time) error {
-	return s.Tx(ctx, func(tx *Tx) error { return tx.SetSubscription(ctx, ref, subscription, state, at) })
 }

@@ -350,6 +350,44 @@ var associations = map[string]func(t *testing.T, s *store.Store){
 		require.ErrorIs(t, s.SetSubscription(ctx, ann, "newsletter", "perhaps", noon), crm.ErrInvalid)
 		require.ErrorIs(t, s.SetSubscription(ctx, bob, "newsletter", "opted_in", noon), crm.ErrNotFound)
 	},
+	"an address keeps what it wants to get": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		consent := crm.Consent{Channel: crm.ChannelEmail, Address: "Ann@Example.com", Subscription: "news", State: crm.OptedOut, LegalBasis: "NON_GDPR", Explanation: "asked us"}
+		require.NoError(t, s.SetConsent(ctx, consent, noon))
+		found, err := s.Consent(ctx, crm.ChannelEmail, "ann@example.com", "news")
+		require.NoError(t, err)
+		require.Equal(t, "opted_out NON_GDPR asked us", found.State+" "+found.LegalBasis+" "+found.Explanation)
+		state := func(ref crm.Ref) string {
+			state, err := s.Subscription(ctx, ref, "news")
+			require.NoError(t, err)
+			return state
+		}
+		contacts := make([]crm.Ref, 120) // more than one statement looks for
+		require.NoError(t, s.Tx(ctx, func(tx *store.Tx) error {
+			for i := range contacts {
+				record, err := tx.Create(ctx, crm.Ref{Object: "contact"}, map[string]string{"email": fmt.Sprintf("%d@example.com", i), "mobile_phone": "+39 06 1"}, noon, "test")
+				if err != nil {
+					return err
+				}
+				contacts[i] = record.Ref
+			}
+			return nil
+		}))
+		require.NoError(t, s.Update(ctx, contacts[7], map[string]string{"email": "ann@example.com"}, noon, "test"))
+		require.Equal(t, "opted_out", state(contacts[7]))
+		require.Empty(t, state(contacts[8]))
+		require.NoError(t, s.SetConsent(ctx, crm.Consent{Channel: crm.ChannelSMS, Address: "+39 06 1", Subscription: "news", State: crm.OptedIn}, noon))
+		require.Equal(t, "opted_out", state(contacts[7]), "an opt-out of one address holds")
+		require.Equal(t, "opted_in", state(contacts[8]))
+		require.NoError(t, s.Update(ctx, contacts[7], map[string]string{"email": "other@example.com"}, noon, "test"))
+		require.Equal(t, "opted_in", state(contacts[7]))
+		for _, bad := range []crm.Consent{
+			{Channel: crm.ChannelEmail, Subscription: "news"}, {Channel: "smoke", Address: "a", Subscription: "news"},
+			{Channel: crm.ChannelEmail, Address: "a", Subscription: "news", State: "perhaps"}, {Channel: crm.ChannelSMS, Address: "none", Subscription: "news"},
+		} {
+			require.ErrorIs(t, s.SetConsent(ctx, bad, noon), crm.ErrInvalid)
+		}
+	},
 }
 
 var lists = map[string]func(t *testing.T, s *store.Store){

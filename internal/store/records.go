@@ -193,6 +193,9 @@ func (tx *Tx) add(ctx context.Context, catalog *crm.Catalog, records []crm.Recor
 	if err := tx.addKeys(ctx, keys); err != nil {
 		return false, err
 	}
+	if err := tx.subscribe(ctx, records); err != nil {
+		return false, err
+	}
 	return true, tx.addVersions(ctx, versions)
 }
 
@@ -364,6 +367,9 @@ func (tx *Tx) Restore(ctx context.Context, ref crm.Ref) (err error) {
 	if _, err = tx.exec(ctx, `UPDATE records SET deleted = NULL, version = version + 1 WHERE record = $1`, ref.String()); err != nil {
 		return err
 	}
+	if err := tx.subscribe(ctx, []crm.Record{record}); err != nil { // its addresses may have said something meanwhile
+		return err
+	}
 	if err := tx.recalculate(ctx, catalog, ref, record.Updated, record.Source, 0); err != nil {
 		return err
 	}
@@ -446,6 +452,9 @@ func (tx *Tx) rewrite(ctx context.Context, catalog *crm.Catalog, record *crm.Rec
 		return err
 	}
 	if err := tx.moveUnique(ctx, catalog, before, *record); err != nil {
+		return err
+	}
+	if err := tx.resubscribe(ctx, before, *record); err != nil {
 		return err
 	}
 	if err := tx.addVersions(ctx, versionRows(record.Ref, changes, at, source)); err != nil {
