@@ -43,6 +43,9 @@ func TestBadValuesFailForGood(t *testing.T) {
 		{source: `create_task: {title: "{{ event.text }}"}`, empty: "no-title"},
 		{source: `create_task: {title: x, notes: "{{ event.text }}"}`},
 		{source: `create_note: {body: "{{ event.text }}"}`, empty: "no-body"},
+		{source: `format_data: {formula: "upper(event.text)"}`},
+		{source: `format_data: {formula: "event.text * 2"}`, typed: true},
+		{source: `format_data: {function: trim, values: ["{{ event.text }}"]}`},
 	} {
 		for name, value := range values {
 			t.Run(kind.source+" "+name, func(t *testing.T) {

@@ -40,6 +40,7 @@ func Kinds() []action.Kind {
 		addToStaticList,
 		removeFromStaticList,
 
+		formatData,
 		sendWebhook,
 	}
 }

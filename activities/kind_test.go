@@ -352,6 +352,8 @@ func TestTokensReachThePlan(t *testing.T) {
 		`create_task: {title: "{{ actions.a.status }}", notes: "{{ actions.b.status }}"}`,
 		`create_note: {body: "{{ actions.a.status }}"}`,
 		`create_record: {object_type: company, properties: {name: "{{ actions.a.status }}", city: "{{ actions.b.status }}"}}`,
+		`format_data: {formula: "actions.a.status + actions.b.status"}`,
+		`format_data: {function: add, values: ["{{ actions.a.status }}", "{{ actions.b.status }}"]}`,
 		`send_webhook: {url: "https://{{ actions.a.status }}.example", query: {q: "{{ actions.b.status }}"}, body: {n: "{{ actions.c.status }}", deep: [{x: "{{ actions.d.status }}"}]}}`,
 	} {
 		var wanted []string

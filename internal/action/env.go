@@ -170,6 +170,26 @@ func (e *Env) Value(ctx context.Context, value crm.Value) (any, error) {
 	return result, e.rendered(warnings, err)
 }
 
+// Formula computes a formula.
+func (e *Env) Formula(ctx context.Context, formula crm.Formula) (any, error) {
+	scope, err := e.local(ctx)
+	if err != nil {
+		return nil, err
+	}
+	result, warnings, err := formula.Resolve(ctx, scope)
+	return result, e.rendered(warnings, err)
+}
+
+// Apply resolves values and applies a function to them.
+func (e *Env) Apply(ctx context.Context, function crm.Function, values []crm.Value) (any, error) {
+	scope, err := e.local(ctx)
+	if err != nil {
+		return nil, err
+	}
+	result, warnings, err := function.Resolve(ctx, scope, values...)
+	return result, e.rendered(warnings, err)
+}
+
 func (e *Env) rendered(warnings []crm.Warning, err error) error {
 	for _, warning := range warnings {
 		e.Warn("%s", warning)

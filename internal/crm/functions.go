@@ -466,8 +466,8 @@ func (r *rendering) instant(value any) (time.Time, error) {
 	}
 }
 
-// formatted writes a day or time by a pattern, in a zone of its own when one is given. Patterns know
-// English names only.
+// formatted writes a day or time by a pattern, in a zone and a language of its own when they are given. Names are
+// known in English only.
 func formatted(r *rendering, value any, options []any, format func(string, time.Time) (string, error)) (any, error) {
 	at, err := r.instant(value)
 	if err != nil || at.IsZero() {
@@ -477,12 +477,17 @@ func formatted(r *rendering, value any, options []any, format func(string, time.
 	if len(options) > 0 {
 		pattern = Text(options[0])
 	}
-	if len(options) > 1 {
+	if len(options) > 1 && !isEmpty(options[1]) {
 		zone, err := LoadZone(Text(options[1]))
 		if err != nil {
 			return nil, err
 		}
 		at = at.In(zone)
+	}
+	if len(options) > 2 {
+		if language := strings.ToLower(Text(options[2])); language != "" && !strings.HasPrefix(language, "en") {
+			return nil, invalidf("dates are written in English, not in %q", clip(language))
+		}
 	}
 	return format(pattern, at)
 }

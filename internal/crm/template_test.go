@@ -123,6 +123,7 @@ func TestFunctions(t *testing.T) {
 		`plus_time("2027-01-31", 1, "months")`: "2027-02-28", `plus_time("2027-03-27T11:00:00Z", 1, "day")`: "2027-03-28T10:00:00Z", `minus_time("2027-05-10", 2, "hours")`: "2027-05-09T20:00:00Z",
 		`minus_time("2028-02-29", 1, "year")`: "2027-02-28", `unixtimestamp("2027-05-10T00:00:00Z")`: "1809907200000",
 		`"2027-05-10" | date: "%j %U"`: "error", `date("soon", "%Y")`: "error", `divide(1, 0)`: "error", `upper(1, 2)`: "syntax", `add("a", 1)`: "error",
+		`format_datetime("2027-05-10", "MMMM", "Europe/Rome", "en_US")`: "May", `format_datetime("2027-05-10", "MMMM", "", "it")`: "error",
 		`"1,2,3" | split: "," | map: "size" | join: ""`: "111", `event.items | first`: "x", `nil | upcase`: "", `randomNumber(3, 3)`: "3",
 	} {
 		formula, err := crm.ParseFormula(source)
