@@ -111,12 +111,10 @@ func TestAPushThatAffectsPeopleIsAgreedTo(t *testing.T) {
 	for _, contact := range []string{"1", "2"} {
 		s.arrives(t, s.enroll(t, "journey", contact, nil), "wait")
 	}
-	_, stderr, code := shell.run(t, "push")
-	require.Equal(t, 1, code)
-	require.Contains(t, stderr, "  at wait: 2 wake earlier\n")
+	require.Contains(t, shell.ok(t, "push", "--dry-run"), "  at wait: 2 wake earlier\n")
 	seen := offered.FindStringSubmatch(shell.ok(t, "push", "--dry-run"))[1]
 	s.arrives(t, s.enroll(t, "journey", "3", nil), "wait")
-	_, stderr, code = shell.run(t, "push", "--confirm", seen)
+	_, stderr, code := shell.run(t, "push", "--confirm", seen)
 	require.Equal(t, 1, code)
 	require.Contains(t, stderr, "2 stood at wait in journey, now 3")
 	seen = offered.FindStringSubmatch(shell.ok(t, "push", "--dry-run"))[1]

@@ -81,8 +81,8 @@ func printPlaces(w io.Writer, places []publish.Place) {
 	}
 }
 
-// agree lets somebody at a terminal look at what becomes of people, or holds a token against it. What comes back is
-// why the push must not go on; "" = it may.
+// agree lets somebody at a terminal look at what becomes of people, or holds a token against it. A script that has no
+// token is told and goes on. What comes back is why the push must not go on; "" = it may.
 func (a *app) agree(seen pushed, how pushing) (refusal string) {
 	people, token := affected(seen.forecasts), seen.Confirm
 	seen.Confirm = "" // is told with the question
@@ -99,7 +99,7 @@ func (a *app) agree(seen pushed, how pushing) (refusal string) {
 		}
 	default:
 		seen.print(a.Stderr)
-		return fmt.Sprintf("it affects %d inside: agree to this with `millrace push --confirm %s`, or to whatever it does with --yes", people, token)
+		fmt.Fprintf(a.Stderr, "nobody could be asked; `millrace push --confirm %s` would have held it to this\n", token)
 	}
 	return ""
 }

@@ -87,9 +87,9 @@ the end. It may name the workflow too: --map trial-nurture/week=offer.
 
 --dry-run tells for each action how many go on, move, wake earlier, wait longer
 or leave, and which messages they may now get twice or never. A push that does
-any of that but let them go on asks on a terminal, and needs elsewhere --yes,
-or --confirm with the token of a dry run; it holds while the same becomes of as
-many people. On the database of a running ` + "`millrace dev`" + ` nobody is asked.`,
+any of that but let them go on asks on a terminal. With --confirm and the token
+of a dry run it is refused unless the same becomes of as many people, which is
+for scripts. On the database of a running ` + "`millrace dev`" + ` nobody is asked.`,
 		Example: "  millrace push examples/trial-nurture --in-flight migrate --map week=offer",
 		Args:    arguments(0, 1),
 		RunE: func(command *cobra.Command, args []string) error {
