@@ -108,3 +108,47 @@ func TestRouterThatIsCutEnrollsOnce(t *testing.T) {
 		return err == nil && last.Number == 2 && last.Exit == plan.ExitCompleted
 	}, patience, 10*time.Millisecond)
 }
+
+func TestScheduleOfTemporalEnrolls(t *testing.T) {
+	t.Parallel()
+	const monthly = `
+-- workflows/monthly.yaml --
+workflow: monthly
+object: contact
+enroll: {schedule: {monthly: [31, last_friday], at: "09:30"}, if: {property: first_name, known: true}}
+settings: {time_zone: Europe/Rome}
+actions:
+  - {id: long, delay_set_amount: {for: 30d}}
+`
+	s := newStage(t, monthly)
+	s.work(t)
+	for id, name := range map[string]string{"1": "Ada", "2": ""} {
+		_, err := s.Books.Create(t.Context(), crm.Ref{Object: "contact", ID: id}, map[string]string{"first_name": name}, time.Now(), "test")
+		require.NoError(t, err)
+	}
+	handle := s.ScheduleClient().GetHandle(t.Context(), enroll.ScheduleID("monthly"))
+	var next []time.Time
+	require.Eventually(t, func() bool {
+		described, err := handle.Describe(t.Context())
+		if err == nil {
+			next = described.Info.NextActionTimes
+		}
+		return err == nil
+	}, patience, 10*time.Millisecond)
+	require.NotEmpty(t, next)
+	rome, err := time.LoadLocation("Europe/Rome")
+	require.NoError(t, err)
+	for _, at := range next {
+		local := at.In(rome)
+		require.Equal(t, "09:30", local.Format("15:04"))
+		month := local.Month()
+		require.True(t, local.AddDate(0, 0, 1).Month() != month || local.Weekday() == time.Friday && local.AddDate(0, 0, 7).Month() != month, local)
+	}
+	require.NoError(t, handle.Trigger(t.Context(), client.ScheduleTriggerOptions{}))
+	s.run(t, "monthly", "contact/1")
+	_, entered, err := s.Books.LastEnrollment(t.Context(), "monthly", "contact/2")
+	require.NoError(t, err)
+	require.False(t, entered)
+	require.NoError(t, s.Books.SetSwitch(t.Context(), "monthly", plan.SwitchOff, time.Now()))
+	require.Eventually(t, func() bool { _, err := handle.Describe(t.Context()); return err != nil }, patience, 10*time.Millisecond)
+}

@@ -42,6 +42,7 @@ type Options struct {
 // Register puts the interpreter, its own activities and the kinds into a worker or a test environment.
 func Register(registry Registry, options Options) {
 	registry.RegisterWorkflowWithOptions(workflows.Enrollment, workflow.RegisterOptions{Name: plan.WorkflowType})
+	registry.RegisterWorkflowWithOptions(workflows.BulkEnrollment, workflow.RegisterOptions{Name: plan.BulkType})
 	own := enroll.Activities{Store: options.Store}
 	for name, function := range own.Functions() {
 		registry.RegisterActivityWithOptions(function, activity.RegisterOptions{Name: name})

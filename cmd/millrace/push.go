@@ -274,27 +274,7 @@ func (a *app) publish(ctx context.Context, books *store.Store, checked *definiti
 // notes tells what the author of a sound workspace should know beside.
 func (p *publisher) notes() {
 	if !p.result.Diagnostics.HasErrors() {
-		p.noteNotYet()
 		p.noteElsewhere()
-	}
-}
-
-// noteNotYet tells what definitions say that is only stored.
-func (p *publisher) noteNotYet() {
-	for _, file := range p.Workspace.Definitions {
-		names := file.NotYet()
-		if len(names) == 0 {
-			continue
-		}
-		text := strings.Join(names, ", ")
-		if last := strings.LastIndex(text, ", "); last >= 0 {
-			text = text[:last] + " and" + text[last+1:]
-		}
-		instead := ""
-		if slices.Contains(names, definition.Schedules) {
-			instead = ": enroll with `millrace enroll`"
-		}
-		p.note("note: %s: %s are stored, but this version does not act on them yet%s", file.Workflow.Text, text, instead)
 	}
 }
 

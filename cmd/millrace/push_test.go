@@ -162,23 +162,6 @@ func TestTheObjectOfAWorkflowStays(t *testing.T) {
 	require.Contains(t, failed.stderr, "workflows/one.yaml:2:9: error: the workflow was published for the object contact")
 }
 
-func TestPushAndDevNoteWhatIsOnlyStored(t *testing.T) {
-	t.Parallel()
-	term := newWorkspace(t)
-	require.Empty(t, term.run("push").succeeds().stderr)
-	term.replace(definitionFile, "object: contact", `object: contact
-enroll: {schedule: {daily: true}}`)
-	const noted = "note: trial-nurture: schedules are stored, but this version does not act on them yet: enroll with `millrace enroll`\n"
-	require.Equal(t, noted, term.run("push").succeeds().stderr)
-	a, _, stderr := term.app()
-	watch := watcher{app: a, path: ".", folder: term.Folder, client: &enroll.Client{Store: term.store()}}
-	watch.push(t.Context())
-	require.Contains(t, stderr.String(), noted)
-
-	term.replace(definitionFile, "\nenroll: {schedule: {daily: true}}", "")
-	require.Empty(t, term.run("push").succeeds().stderr)
-}
-
 func TestPushOfAFile(t *testing.T) {
 	t.Parallel()
 	newWorkspace(t).run("push", definitionFile).fails(2, "is a file: push the folder with millrace.yaml")

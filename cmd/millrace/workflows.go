@@ -22,13 +22,15 @@ type listedWorkflow struct {
 
 // shownWorkflow is the result of `millrace workflows show`.
 type shownWorkflow struct {
-	Workflow string        `json:"workflow"`
-	Name     string        `json:"name"`
-	Object   string        `json:"object"`
-	Switch   string        `json:"switch"`
-	Newest   shownRevision `json:"newest"`
-	Inside   int           `json:"inside"`
-	Actions  []shownAction `json:"actions"` // of the newest revision, in the order in which people come to them
+	Workflow  string        `json:"workflow"`
+	Name      string        `json:"name"`
+	Object    string        `json:"object"`
+	Switch    string        `json:"switch"`
+	Newest    shownRevision `json:"newest"`
+	Inside    int           `json:"inside"`
+	Enrolled  int           `json:"enrolled"`  // records that were ever in it
+	Converted int           `json:"converted"` // of these, how many met the goal, inside or after they had gone through
+	Actions   []shownAction `json:"actions"`   // of the newest revision, in the order in which people come to them
 }
 
 // shownAction is an action with the people who stand at it.
@@ -158,6 +160,9 @@ func (a *app) showWorkflow(ctx context.Context, books *store.Store, workflow str
 	if newest.Plan.Rules != nil {
 		shown.Name = newest.Plan.Rules.Name
 	}
+	if shown.Enrolled, shown.Converted, err = books.Conversions(ctx, workflow); err != nil {
+		return err
+	}
 	rows := [][]string{{"ACTION", "KIND", "INSIDE", "LABEL"}}
 	for _, id := range definition.Order(newest.Plan) {
 		node := newest.Plan.Nodes[id]
@@ -170,6 +175,7 @@ func (a *app) showWorkflow(ctx context.Context, books *store.Store, workflow str
 		table(w, [][]string{
 			{"  object", shown.Object}, {"  switch", strings.TrimSpace(shown.Switch + " " + turning(stands, a.Now(), zone))}, {"  revision", strconv.Itoa(newest.Number)},
 			{"  published", strings.TrimSpace(clock(newest.Published, zone) + " " + by(newest.By))}, {"  inside", strconv.Itoa(shown.Inside)},
+			{"  met the goal", fmt.Sprintf("%d of %s", shown.Converted, counted(shown.Enrolled, "record"))},
 		})
 		fmt.Fprintln(w)
 		table(w, rows)

@@ -164,7 +164,7 @@ func (f *File) rules(in *Workspace) *plan.Rules {
 		Suppress:    filterJSON(f.Suppress),
 	}
 	triggers := f.Enroll
-	if triggers.On != nil || triggers.When != nil || triggers.Schedule != nil {
+	if triggers.On != nil || triggers.When != nil || triggers.Schedule != nil || triggers.Webhook != nil || !triggers.Removes.IsZero() {
 		triggers.Again, triggers.Leave = Again{}, false
 		rules.Enroll = mustJSON(triggers)
 	}

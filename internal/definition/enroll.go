@@ -16,8 +16,55 @@ type Enroll struct {
 	If       *crm.Filter `json:"if,omitempty" doc:"Must hold at the instant of the event or of the scheduled run."`
 	When     *crm.Filter `json:"when,omitempty" doc:"Filter trigger: a record that starts to match."`
 	Schedule *Schedule   `json:"schedule,omitempty" doc:"Enrolls every record that matches if, at set times."`
+	Webhook  *Webhook    `json:"webhook,omitempty" doc:"A call from elsewhere enrolls the record that it is about."`
 	Again    Again       `json:"again,omitzero" doc:"Whether a record may enter more than once." default:"never"`
 	Leave    bool        `json:"leave_when_no_longer_matching,omitempty" doc:"Take a record out when it no longer matches when."`
+	Removes  Removes     `json:"remove_from,omitzero" doc:"Workflows that a record leaves when it enters this one: a list, or all."`
+}
+
+// Webhook finds the record that a call is about; what else the call says are properties of the event that enrolls it.
+type Webhook struct {
+	Match crm.PropertyName `json:"match" doc:"Property of the record, and field of the call, that finds it." required:"true"`
+}
+
+// Removes are the workflows that a record leaves when it enters another (semantics §2.6).
+type Removes struct {
+	All       bool
+	Workflows []crm.WorkflowName
+}
+
+const removesAll = "all"
+
+// UnmarshalNode reads `all` or a list of workflows.
+func (r *Removes) UnmarshalNode(node *schema.Node, d *schema.Diagnostics) {
+	switch node.Kind {
+	case schema.String:
+		if r.All = node.Value == removesAll; !r.All {
+			d.NotAllowed(node, "remove_from", []string{removesAll})
+		}
+	case schema.List:
+		*d = append(*d, schema.Decode(node, &r.Workflows)...)
+	default:
+		d.WrongType(node, "remove_from", "all or a list of workflows")
+	}
+}
+
+// IsZero tells whether a record leaves no other workflow.
+func (r Removes) IsZero() bool { return !r.All && len(r.Workflows) == 0 }
+
+// MarshalJSON writes the source form.
+func (r Removes) MarshalJSON() ([]byte, error) {
+	if r.All {
+		return json.Marshal(removesAll)
+	}
+	return json.Marshal(r.Workflows)
+}
+
+// Describe tells readers about the source form.
+func (Removes) Describe() schema.Description {
+	return schema.Description{Name: "workflows or all", Doc: "A list of workflows, or all.", Schema: map[string]any{
+		"anyOf": []any{map[string]any{"enum": []any{removesAll}}, map[string]any{"type": "array"}},
+	}}
 }
 
 // Trigger is an event that enrolls the record it happened to.

@@ -54,26 +54,6 @@ func (f *File) Source() []byte { return f.src }
 // Path returns the name that the definition was read under.
 func (f *File) Path() string { return f.name }
 
-// Schedules is what NotYet calls enrollment at set times.
-const Schedules = "schedules"
-
-// NotYet names what the definition says that is checked and stored, but that nothing acts on in this
-// version: ways of enrolling and leaving (semantics §2).
-func (f *File) NotYet() []string {
-	var names []string
-	for _, part := range []struct {
-		name string
-		used bool
-	}{
-		{Schedules, f.Enroll.Schedule != nil},
-	} {
-		if part.used {
-			names = append(names, part.name)
-		}
-	}
-	return names
-}
-
 // Placeholders are the ids of the actions that were saved without their details.
 func (f *File) Placeholders() (ids []string) {
 	f.Actions.each(func(act *Action) {

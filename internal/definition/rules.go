@@ -67,15 +67,15 @@ func (c *checker) checkEnroll() {
 	for _, way := range []struct {
 		key   string
 		given bool
-	}{{"on", enroll.On != nil}, {"when", enroll.When != nil}, {"schedule", enroll.Schedule != nil}} {
+	}{{"on", enroll.On != nil}, {"when", enroll.When != nil}, {"schedule", enroll.Schedule != nil}, {"webhook", enroll.Webhook != nil}} {
 		if !way.given {
 			continue
 		}
 		if ways = append(ways, way.key); len(ways) > 1 {
-			c.found.Errorf(c.file.pos("enroll", way.key), "many-triggers", "%s cannot stand beside %s: a definition is enrolled by one of on, when and schedule", way.key, ways[0])
+			c.found.Errorf(c.file.pos("enroll", way.key), "many-triggers", "%s cannot stand beside %s: a definition is enrolled by one of on, when, schedule and webhook", way.key, ways[0])
 		}
 	}
-	if enroll.If != nil && enroll.On == nil && enroll.Schedule == nil {
+	if enroll.If != nil && enroll.On == nil && enroll.Schedule == nil && enroll.Webhook == nil {
 		c.found.Errorf(c.file.pos("enroll", "if"), "no-trigger", "if needs on or schedule beside it").Hint = "a filter that enrolls records is written as when"
 	}
 	if enroll.Leave && enroll.When == nil {

@@ -31,9 +31,6 @@ func TestWorkspaceOfTheLanguage(t *testing.T) {
 	require.Equal(t, []string{"score"}, compiled.Nodes["thanks"].Reads, "the e-mail reads the score")
 	require.True(t, compiled.Nodes["score"].Keep)
 	require.Nil(t, workspace.Definition("nowhere"))
-
-	require.Empty(t, workspace.Definition("trial-nurture").NotYet())
-	require.Empty(t, workspace.Definition("onboarding").NotYet())
 }
 
 func must(names []string, listed bool) []string {

@@ -28,6 +28,7 @@ func (a *Activities) Functions() map[string]any {
 		plan.ActivityLoad:   a.Load,
 		plan.ActivityClose:  a.Close,
 		plan.ActivityFailed: a.Failed,
+		plan.ActivityPage:   a.Page,
 	}
 }
 

@@ -49,6 +49,11 @@ func (r *Router) Run(ctx context.Context) {
 				r.trouble(ctx, err)
 				continue
 			}
+			if held && !leads {
+				if err := r.reconcile(ctx); err != nil {
+					r.trouble(ctx, err)
+				}
+			}
 			leads, renewed = held, now
 		}
 		if !leads {
@@ -185,6 +190,8 @@ func (r *Router) carry(ctx context.Context, intent plan.Intent) error {
 			return ignore(unknown, crm.ErrNotFound)
 		}
 		err = r.Temporal.SignalWorkflow(ctx, id, "", plan.SignalUnenroll, plan.Unenroll{Reason: intent.Reason, Detail: intent.Detail})
+	case plan.ActSchedule:
+		return r.Reschedule(ctx, intent.Workflow, r.now())
 	case plan.ActEvent:
 		err = r.Temporal.SignalWorkflow(ctx, id, "", plan.SignalEvent, intent.Event)
 	case plan.ActChanged:

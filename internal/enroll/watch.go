@@ -73,7 +73,7 @@ func compile(published store.Live, zone *time.Location) (*live, error) {
 		}
 		l.on = append(l.on, trigger)
 	}
-	if len(triggers.Webhook) > 0 {
+	if triggers.Webhook != nil {
 		l.on = append(l.on, eventTrigger{event: EventWebhook, source: l.Workflow, way: plan.WayWebhook})
 	}
 	if len(triggers.RemoveFrom) > 0 {

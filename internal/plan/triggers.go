@@ -10,8 +10,8 @@ type Triggers struct {
 	On         []EventTrigger  `json:"on,omitempty"`
 	If         json.RawMessage `json:"if,omitempty"`
 	When       json.RawMessage `json:"when,omitempty"`
-	Schedule   json.RawMessage `json:"schedule,omitempty"`
-	Webhook    json.RawMessage `json:"webhook,omitempty"`
+	Schedule   *Schedule       `json:"schedule,omitempty"`
+	Webhook    *Webhook        `json:"webhook,omitempty"`
 	RemoveFrom json.RawMessage `json:"remove_from,omitempty"` // a list of workflows, or "all"
 }
 
@@ -19,6 +19,23 @@ type Triggers struct {
 type EventTrigger struct {
 	Event string          `json:"event"`
 	Where json.RawMessage `json:"where,omitempty"`
+}
+
+// Schedule enrolls at set times; its fields are in the form of the language.
+type Schedule struct {
+	Daily     bool     `json:"daily,omitempty"`
+	Weekly    []string `json:"weekly,omitempty"`
+	Monthly   []string `json:"monthly,omitempty"`
+	Yearly    []string `json:"yearly,omitempty"`
+	Property  string   `json:"property,omitempty"`
+	Offset    string   `json:"offset,omitempty"`
+	EveryYear bool     `json:"every_year,omitempty"`
+	At        string   `json:"at"`
+}
+
+// Webhook enrolls whom a call from elsewhere is about.
+type Webhook struct {
+	Match string `json:"match"` // property of the record, and of the payload, that finds it
 }
 
 // Triggers reads what enrolls records; missing rules have none.
@@ -89,3 +106,19 @@ type Match struct {
 	Matching bool
 	Look     time.Time // zero = when something changes
 }
+
+// Bulk enrolls the records that a workflow's schedule is about at one time, page by page: the state of a Temporal workflow
+// of the type BulkType, which a schedule starts with Workflow alone.
+type Bulk struct {
+	Workflow string    `json:"workflow"`
+	At       time.Time `json:"at,omitzero"`      // the time that has come; zero = when the Temporal workflow started
+	Cursor   string    `json:"cursor,omitempty"` // id of the last record that was looked at
+	Done     bool      `json:"done,omitempty"`
+	Matched  int       `json:"matched"` // records that matched so far, and were handed on to be enrolled
+}
+
+// Names of the bulk enrollment.
+const (
+	BulkType     = "BulkEnrollment"
+	ActivityPage = "page"
+)

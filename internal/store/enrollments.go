@@ -268,6 +268,15 @@ func (tx *Tx) CloseLost(ctx context.Context, workflowID, firstRun string, at tim
 	return err
 }
 
+// Conversions counts the records that were ever in a workflow, and those of them that met its goal: inside, or after they
+// had gone through.
+func (r reader) Conversions(ctx context.Context, workflow string) (enrolled, converted int, err error) {
+	defer wrap(&err, "counting who met the goal of %s", workflow)
+	err = r.row(ctx, `SELECT COUNT(DISTINCT record), COUNT(DISTINCT CASE WHEN converted IS NOT NULL THEN record END)
+		FROM enrollments WHERE workflow = $1 AND number > 0`, workflow).Scan(&enrolled, &converted)
+	return enrolled, converted, err
+}
+
 // Stand writes down where an enrollment stands. One that is closed or unknown is left as it is.
 func (tx *Tx) Stand(ctx context.Context, at plan.Standing) (err error) {
 	defer wrap(&err, "writing where %s stands", at.Enrollment)
