@@ -25,10 +25,12 @@ const (
 	SourceAssociation  = "association" // with a record type
 )
 
-// Sources returns everything whose change may change the filter's answer. Time is not among it: see NextChange.
-func (f Filter) Sources() []Source { return sourcesOf(f.test, nil) }
+// Sources returns everything whose change may change the filter's answer, through active lists too. Time is not among it:
+// see NextChange.
+func (f Filter) Sources(catalog *Catalog) []Source { return sourcesOf(f.test, nil, catalog, nil) }
 
-func sourcesOf(root test, through []string) (sources []Source) {
+// sourcesOf are those of a test; lists are the active ones on the way to it.
+func sourcesOf(root test, through []string, catalog *Catalog, lists []string) (sources []Source) {
 	add := func(kind, name string) { sources = append(sources, Source{through, kind, name}) }
 	walk(root, func(one test) {
 		switch one := one.(type) {
@@ -43,13 +45,16 @@ func sourcesOf(root test, through []string) (sources []Source) {
 			add(SourceEvent, EventFormSubmitted)
 		case listTest:
 			add(SourceList, one.list.Text)
+			if list, active := catalog.ActiveList(one.list.Text); active && !slices.Contains(lists, list.Name) {
+				sources = append(sources, sourcesOf(list.Filter.test, through, catalog, append(slices.Clone(lists), list.Name))...)
+			}
 		case workflowTest:
 			add(SourceWorkflow, one.workflow.Text)
 		case subscriptionTest:
 			add(SourceSubscription, one.subscription.Text)
 		case associatedTest:
 			add(SourceAssociation, one.object.Text)
-			sources = append(sources, sourcesOf(one.where, append(slices.Clone(through), one.object.Text))...)
+			sources = append(sources, sourcesOf(one.where, append(slices.Clone(through), one.object.Text), catalog, lists)...)
 		}
 	})
 	return sources

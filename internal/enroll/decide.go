@@ -35,7 +35,6 @@ const (
 type deciding struct {
 	*index
 	view     *store.View
-	catalog  *crm.Catalog
 	now      time.Time
 	decision store.Decision
 
@@ -68,10 +67,6 @@ func decide(ctx context.Context, view *store.View, x *index, changes []plan.Chan
 	d := &deciding{
 		index: x, view: view, now: now, matches: map[string]plan.Match{}, truths: map[string]crm.Truth{},
 		last: map[string]*plan.Enrollment{}, entering: map[string]bool{}, leaving: map[string]bool{},
-	}
-	var err error
-	if d.catalog, err = view.Catalog(ctx); err != nil {
-		return store.Decision{}, err
 	}
 	for _, change := range changes {
 		d.decision.Changes = append(d.decision.Changes, change.Seq)

@@ -478,3 +478,19 @@ func TestTwoRoutersDecideOnce(t *testing.T) {
 	require.False(t, decided)
 	require.Empty(t, j.follows())
 }
+
+func TestActiveListsMakeAFilterMatch(t *testing.T) {
+	t.Parallel()
+	j := newJunction(t, map[string]*plan.Rules{"w": {Enroll: raw(`{"when":{"list":"romans"}}`)}})
+	var romans crm.Filter
+	require.NoError(t, romans.UnmarshalJSON([]byte(`{"property":"city","is":"Rome"}`)))
+	catalog := crm.Builtin()
+	catalog.Open = true
+	catalog.AddList(crm.ActiveList{Name: "romans", Object: "contact", Filter: romans})
+	_, err := j.Publish(t.Context(), store.Publication{At: j.now, Catalog: catalog})
+	require.NoError(t, err)
+	ada := j.contact("1")
+	require.Empty(t, j.follows())
+	j.set(ada, "city=Rome")
+	require.Equal(t, []string{"enroll w contact/1 filter"}, j.follows())
+}

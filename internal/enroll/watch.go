@@ -51,7 +51,7 @@ func (l *live) admits(at time.Time, seq int64) bool {
 	return l.Switch.Refuses(at) == "" && (seq == 0 || seq >= l.Since)
 }
 
-func compile(published store.Live, zone *time.Location) (*live, error) {
+func compile(published store.Live, zone *time.Location, catalog *crm.Catalog) (*live, error) {
 	l := &live{Live: published, zone: zone}
 	rules := published.Revision.Plan.Rules
 	if rules == nil {
@@ -97,7 +97,7 @@ func compile(published store.Live, zone *time.Location) (*live, error) {
 		i := slices.IndexFunc(l.watches, func(one *watch) bool { return one.key == key })
 		if i < 0 {
 			i = len(l.watches)
-			l.watches = append(l.watches, &watch{live: l, key: key, filter: filter, sources: filter.Sources()})
+			l.watches = append(l.watches, &watch{live: l, key: key, filter: filter, sources: filter.Sources(catalog)})
 		}
 		role(l.watches[i])
 		return filter, nil
@@ -126,6 +126,7 @@ type interest struct {
 // index finds what a change concerns without looking at every workflow.
 type index struct {
 	version   string
+	catalog   *crm.Catalog // which says what active lists ask
 	workflows map[string]*live
 	own       map[string][]*watch   // by object: everything that a new record may match
 	interests map[string][]interest // by object, kind and name of what changes
@@ -133,9 +134,9 @@ type index struct {
 	events    map[string][]*live    // by object and type of event
 }
 
-func newIndex(version string, workflows []*live) *index {
+func newIndex(version string, catalog *crm.Catalog, workflows []*live) *index {
 	x := &index{
-		version: version, workflows: map[string]*live{}, own: map[string][]*watch{}, interests: map[string][]interest{},
+		version: version, catalog: catalog, workflows: map[string]*live{}, own: map[string][]*watch{}, interests: map[string][]interest{},
 		related: map[string][]interest{}, events: map[string][]*live{},
 	}
 	for _, l := range workflows {
@@ -168,6 +169,10 @@ func (x *index) refresh(ctx context.Context, view *store.View) (*index, error) {
 	if err != nil {
 		return nil, err
 	}
+	catalog, err := view.Catalog(ctx)
+	if err != nil {
+		return nil, err
+	}
 	account, err := view.Account(ctx)
 	if err != nil {
 		return nil, err
@@ -180,16 +185,16 @@ func (x *index) refresh(ctx context.Context, view *store.View) (*index, error) {
 		}
 		fmt.Fprintf(&version, "%s %v %d %d %s %s\n", one.Workflow, one.Switch, one.Since, one.Revision.Number, one.Revision.Plan.Hash, zones[i])
 	}
-	if x != nil && x.version == version.String() {
+	if x != nil && x.version == version.String() && x.catalog == catalog {
 		return x, nil
 	}
 	workflows := make([]*live, len(published))
 	for i, one := range published {
-		if workflows[i], err = compile(one, zones[i]); err != nil {
+		if workflows[i], err = compile(one, zones[i], catalog); err != nil {
 			return nil, fmt.Errorf("reading the triggers of %s, revision %d: %w", one.Workflow, one.Revision.Number, err)
 		}
 	}
-	return newIndex(version.String(), workflows), nil
+	return newIndex(version.String(), catalog, workflows), nil
 }
 
 // concerned returns who asks about what changed.
