@@ -3,8 +3,10 @@ package importer
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/millrace/millrace/internal/crm"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -165,4 +167,65 @@ func (w *workflow) note(a *action) ([]step, error) {
 		pin = boolean(true)
 	}
 	return one("create_note", mapping(entry{"body", str(body.text)}, entry{"pin", pin})), nil
+}
+
+// create creates a record. Associations with others than the enrolled record have no spelling.
+func (w *workflow) create(a *action) ([]step, error) {
+	var fields struct {
+		ObjectType text `json:"object_type_id"`
+		Properties []struct {
+			Target text           `json:"targetProperty"`
+			Value  *valueDocument `json:"value"`
+		} `json:"properties"`
+		Associations []struct {
+			Value struct {
+				Type text `json:"type"`
+			} `json:"value"`
+		} `json:"associations"`
+		Explicit text `json:"use_explicit_associations"`
+	}
+	if err := decode(a.Fields, &fields); err != nil {
+		return nil, err
+	}
+	if fields.ObjectType == "" {
+		return nil, errors.New("it names no type of record")
+	}
+	object, _ := w.objectOf(fields.ObjectType)
+	var given []string
+	var values []entry
+	for _, property := range fields.Properties {
+		value, err := w.value(property.Value)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", property.Target, err)
+		}
+		name, err := w.property(subject{object: object}, string(property.Target), value.told)
+		if err != nil {
+			return nil, err
+		}
+		given = append(given, name)
+		values = append(values, entry{name, value.node()})
+	}
+	for _, name := range crm.Builtin().Required(object) {
+		if !slices.Contains(given, name) {
+			return nil, fmt.Errorf("a %s needs a %s, which it does not set", object, name)
+		}
+	}
+	for _, association := range fields.Associations {
+		if association.Value.Type != "ENROLLED_OBJECT" {
+			return nil, fmt.Errorf("its association with %s has no spelling", quote(string(association.Value.Type)))
+		}
+	}
+	var associate *yaml.Node
+	if fields.Explicit.yes() && len(fields.Associations) == 0 {
+		associate = boolean(false)
+	}
+	return one("create_record", mapping(entry{"object_type", str(object)}, entry{"properties", mapping(values...)}, entry{"associate_to_enrolled", associate})), nil
+}
+
+// erase deletes the enrolled contact.
+func (w *workflow) erase(*action) ([]step, error) {
+	if w.object != "contact" {
+		return nil, fmt.Errorf("a %s cannot be deleted by a workflow yet", w.object)
+	}
+	return one("delete_contact", mapping()), nil
 }

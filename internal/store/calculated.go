@@ -118,6 +118,13 @@ func (tx *Tx) recalculateWays(ctx context.Context, ways [2]way, at time.Time) er
 	return nil
 }
 
+// asksMore tells whether a catalog has other unique or calculated properties than another.
+func asksMore(old, catalog *crm.Catalog) bool {
+	return slices.ContainsFunc(slices.Concat(old.Objects(), catalog.Objects()), func(object string) bool {
+		return !slices.Equal(old.Uniques(object), catalog.Uniques(object)) || !maps.Equal(formulas(old, object), formulas(catalog, object))
+	})
+}
+
 // adopt makes records fit a new catalog: what is unique now is claimed, what is calculated is computed. Errors:
 // crm.ErrTaken when two records share what is to be unique.
 func (tx *Tx) adopt(ctx context.Context, old, catalog *crm.Catalog, at time.Time) error {

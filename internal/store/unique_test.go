@@ -86,6 +86,30 @@ var uniqueness = map[string]func(t *testing.T, s *store.Store){
 		require.NoError(t, publish(false))
 		require.NoError(t, s.Update(ctx, bob, map[string]string{"score": "5"}, noon, ""))
 	},
+	"nobody writes by the old catalog while another is published": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		catalog := crm.NewCatalog(crm.Object{Name: "contact", Properties: crm.Properties{{Name: "code", Unique: true}}})
+		var published error
+		together(t, 8, func(worker int) error {
+			if worker == 0 {
+				_, published = s.Publish(ctx, store.Publication{At: noon, Catalog: catalog})
+				return nil
+			}
+			_, err := s.Create(ctx, crm.Ref{Object: "contact"}, map[string]string{"code": "5"}, noon, "")
+			if errors.Is(err, crm.ErrTaken) {
+				return nil
+			}
+			return err
+		})
+		records, err := s.List(ctx, "contact", "", 0)
+		require.NoError(t, err)
+		if published == nil {
+			require.Len(t, records, 1)
+			return
+		}
+		require.ErrorIs(t, published, crm.ErrTaken)
+		require.Len(t, records, 7)
+	},
 	"who expects a version is told of a conflict": func(t *testing.T, s *store.Store) {
 		ctx := t.Context()
 		add(t, s, ann)

@@ -232,6 +232,11 @@ func (tx *Tx) setCatalog(ctx context.Context, catalog *crm.Catalog, at time.Time
 	if err != nil {
 		return err
 	}
+	if asksMore(old, catalog) {
+		if err := tx.claim(ctx, catalogue); err != nil { // nobody writes by the old one meanwhile
+			return err
+		}
+	}
 	if err := tx.setSetting(ctx, settingCatalog, listed(catalog)); err != nil {
 		return err
 	}
