@@ -10,6 +10,7 @@ func Kinds() []action.Kind {
 		delaySetAmount,
 		delayUntilCalendarDate,
 		delayUntilDateProperty,
+		delayUntilOffset,
 		delayUntilTimeOfDay,
 		delayUntilDayOfWeek,
 		delayUntilDayOrTime,

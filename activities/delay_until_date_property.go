@@ -92,18 +92,11 @@ func (c delayUntilDatePropertyConfig) value(ctx context.Context, env *action.Env
 
 // until is the instant that a value stands for; found is false when it is no date.
 func (c delayUntilDatePropertyConfig) until(value any, zone *time.Location) (until time.Time, found bool) {
-	switch value := value.(type) {
-	case crm.Date:
-		until = value.AddDays(c.Offset.Days).In(zone).Add(c.Offset.Clock)
-	case time.Time:
-		until = c.Offset.After(value, zone, false)
-	default:
-		return time.Time{}, false
+	switch value.(type) {
+	case crm.Date, time.Time:
+		return offsetFrom(value, c.Offset, c.Time, zone), true
 	}
-	if c.Time != nil {
-		until = crm.At(crm.DateOf(until, zone), *c.Time, zone)
-	}
-	return until, true
+	return time.Time{}, false
 }
 
 // empty answers where there is no date.

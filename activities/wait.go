@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/internal/action"
+	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/plan"
 )
 
@@ -40,4 +41,17 @@ func countFrom(call plan.Call) time.Time {
 		return call.Edited
 	}
 	return call.Arrived
+}
+
+// offsetFrom is the instant that lies an offset after a day or an instant, at a time of day where one is given.
+func offsetFrom(center any, offset crm.Offset, clock *crm.TimeOfDay, zone *time.Location) (at time.Time) {
+	if day, is := center.(crm.Date); is {
+		at = day.AddDays(offset.Days).In(zone).Add(offset.Clock)
+	} else {
+		at = offset.After(center.(time.Time), zone, false)
+	}
+	if clock != nil {
+		at = crm.At(crm.DateOf(at, zone), *clock, zone)
+	}
+	return at
 }

@@ -106,6 +106,9 @@ func (e *Env) Seed() int64 { return e.seed }
 // Record is the enrolled record.
 func (e *Env) Record() crm.Ref { return e.record }
 
+// Enrolled is when the record entered the workflow.
+func (e *Env) Enrolled() time.Time { return e.enrollment.Started }
+
 // Zone is where wall-clock times of this workflow are read: the workflow's zone, else the account's.
 // A token such as {{ contact.time_zone }} takes the record's and falls back to the account's when it
 // has none or an unknown one.

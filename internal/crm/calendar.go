@@ -56,6 +56,11 @@ func (d Date) AddDays(n int) Date {
 	return DateOf(time.Date(d.Year, d.Month, d.Day+n, 0, 0, 0, 0, time.UTC), time.UTC)
 }
 
+// DaysUntil returns how many days later other is.
+func (d Date) DaysUntil(other Date) int {
+	return int(other.In(time.UTC).Sub(d.In(time.UTC)) / (24 * time.Hour))
+}
+
 // AddMonths returns the same day n months later; in a shorter month the last day (semantics §4.7).
 func (d Date) AddMonths(n int) Date {
 	first := DateOf(time.Date(d.Year, d.Month+time.Month(n), 1, 0, 0, 0, 0, time.UTC), time.UTC)

@@ -16,6 +16,7 @@ type Action struct {
 	ID          string
 	Label       string
 	Comment     string
+	At          *Moment     // when it runs, in a workflow with a center
 	Placeholder bool        // saved without its details: it is passed over
 	Kind        action.Kind // of a use; its ID is "" when the kind is not known
 	Config      any         // of the kind's type, defaults applied
@@ -76,6 +77,7 @@ type frame struct {
 	ID          string           `json:"id,omitempty" doc:"Unique in the definition, and stable across revisions: it is the join key for people inside."`
 	Label       string           `json:"label,omitempty" doc:"Name shown to people." max:"200"`
 	Comment     string           `json:"comment,omitempty" doc:"For other authors." max:"5000"`
+	At          *Moment          `json:"at,omitempty" doc:"In a workflow with a center: when it runs. What follows runs with it, up to the next at."`
 	Then        map[string]Block `json:"then,omitempty" doc:"Blocks by port; a port without one falls through to the next action."`
 	Placeholder bool             `json:"placeholder,omitempty" doc:"Saved without its details; it is passed over, and cannot be pushed in a workflow that is on."`
 	GoTo        string           `json:"go_to,omitempty" doc:"Jump to the action with this id, in place of a kind."`
@@ -84,7 +86,7 @@ type frame struct {
 }
 
 // frameKeys are the keys of frame, for messages.
-var frameKeys = []string{"id", "label", "comment", "then", "placeholder", "go_to", "max_visits", "end"}
+var frameKeys = []string{"id", "label", "comment", "at", "then", "placeholder", "go_to", "max_visits", "end"}
 
 func readAction(node *schema.Node, d *schema.Diagnostics) *Action {
 	act := &Action{Pos: node.Pos, beside: &schema.Node{Kind: schema.Mapping, Pos: node.Pos}}
@@ -98,6 +100,7 @@ func readAction(node *schema.Node, d *schema.Diagnostics) *Action {
 	var beside frame
 	*d = append(*d, schema.Decode(act.beside, &beside)...)
 	act.ID, act.Label, act.Comment, act.Placeholder = beside.ID, beside.Label, beside.Comment, beside.Placeholder
+	act.At = beside.At
 	act.GoTo, act.MaxVisits, act.End = beside.GoTo, beside.MaxVisits, act.beside.Get("end") != nil
 	if then := act.beside.Get("then"); then != nil {
 		for _, port := range then.Fields {

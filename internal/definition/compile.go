@@ -35,6 +35,9 @@ func Compile(file *File, in *Workspace) (*plan.Plan, schema.Diagnostics) {
 	for _, act := range compiler.flow.all {
 		if act.runs() && compiler.flow.byID[act.ID] == act {
 			compiled.Nodes[act.ID] = compiler.node(act)
+			if act.At != nil {
+				compiled.Nodes[act.atNode()] = compiler.moment(act)
+			}
 		}
 	}
 	for _, node := range compiled.Nodes {
@@ -65,7 +68,9 @@ func (c *compiler) edge(act *Action) plan.Edge { return c.follow(act, map[*Actio
 
 func (c *compiler) follow(act *Action, passed map[*Action]bool) plan.Edge {
 	switch {
-	case act == nil || passed[act]:
+	case act == nil:
+		return c.last()
+	case passed[act]:
 		return plan.Edge{}
 	case act.End:
 		return plan.Edge{End: true}
@@ -73,7 +78,7 @@ func (c *compiler) follow(act *Action, passed map[*Action]bool) plan.Edge {
 		passed[act] = true
 		return c.follow(c.flow.next[act], passed)
 	case act.isUse():
-		return plan.Edge{To: act.ID}
+		return plan.Edge{To: act.first()}
 	}
 	edge := c.follow(c.flow.byID[act.GoTo], passed)
 	edge.GoTo = true
@@ -167,6 +172,9 @@ func (f *File) rules(in *Workspace) *plan.Rules {
 	if triggers.On != nil || triggers.When != nil || triggers.Schedule != nil || triggers.Webhook != nil || !triggers.Removes.IsZero() {
 		triggers.Again, triggers.Leave = Again{}, false
 		rules.Enroll = mustJSON(triggers)
+	}
+	if f.Center != nil {
+		rules.Needs = f.Center.Property.Text
 	}
 	if text := mustJSON(gates{f.Settings.opening(in), f.Settings.Rate}); string(text) != "{}" {
 		rules.Settings = text

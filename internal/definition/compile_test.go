@@ -108,13 +108,16 @@ func TestPlanThatIsTooLargeIsRefused(t *testing.T) {
 
 func TestTagsOfTheLanguageAreSound(t *testing.T) {
 	t.Parallel()
-	for _, value := range []any{File{}, frame{}, crm.Email{}, Message{}, List{}, Connection{}, people{}} {
+	for _, value := range []any{File{}, frame{}, crm.Email{}, Message{}, List{}, Calendar{}, Connection{}, people{}} {
 		require.NotPanics(t, func() { schema.CheckType(reflect.TypeOf(value)) })
 	}
 	var keys []string
 	for _, row := range strings.Split(schema.Markdown(reflect.TypeFor[frame]()), "\n")[2:] {
-		if row != "" {
-			keys = append(keys, strings.Split(row, "`")[1])
+		if row == "" {
+			continue
+		}
+		if key := strings.Split(row, "`")[1]; !strings.Contains(key, ".") { // at.time stands within at
+			keys = append(keys, key)
 		}
 	}
 	require.Equal(t, keys, frameKeys)

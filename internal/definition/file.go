@@ -17,6 +17,7 @@ type File struct {
 	Name        string           `json:"name,omitempty" doc:"Name shown to people." max:"200"`
 	Description string           `json:"description,omitempty" doc:"What the workflow is for." max:"5000"`
 	Object      crm.ObjectName   `json:"object" doc:"Type of the records that enter. It cannot be changed later." required:"true"`
+	Center      *Center          `json:"center,omitempty" doc:"The day that the workflow is about; its actions say by at when they run."`
 	Enroll      Enroll           `json:"enroll,omitzero" doc:"What enrolls records; without it they are enrolled by hand or by other workflows."`
 	Goal        *crm.Filter      `json:"goal,omitempty" doc:"Who meets it is not admitted, and leaves before the next action."`
 	Suppress    *crm.Filter      `json:"suppress,omitempty" doc:"Who matches is not admitted, and leaves at once."`

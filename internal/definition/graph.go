@@ -153,10 +153,14 @@ func (a *Action) title() []string {
 		return []string{"go to " + a.GoTo, fmt.Sprintf("up to %d visits", a.MaxVisits)}
 	}
 	kind := cmp.Or(a.Kind.ID, "placeholder")
+	title := []string{a.Label, a.ID + ": " + kind}
 	if a.Label == "" {
-		return []string{a.ID, kind}
+		title = []string{a.ID, kind}
 	}
-	return []string{a.Label, a.ID + ": " + kind}
+	if a.At != nil {
+		title = append(title, a.At.String())
+	}
+	return title
 }
 
 // Shapes of what is drawn.

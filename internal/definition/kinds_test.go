@@ -105,6 +105,7 @@ func testKinds() []action.Kind {
 			ID: "delay_until_date_property", Category: action.Delay, Local: true,
 			Waits: func(cfg dateConfig) bool { return cfg.IfPast == "end" },
 		}),
+		define(action.Spec[struct{}]{ID: "delay_until_offset", Category: action.Delay, Ports: []string{"next", "passed"}, Local: true}),
 		define(action.Spec[branchesConfig]{
 			ID: "branch_and_or", Category: action.Branch, Ports: []string{"none_met"}, Local: true,
 			Branches: func(cfg branchesConfig) []string {

@@ -54,7 +54,7 @@ func (c *checker) checkConfig(act *Action) {
 // checkRules checks what the definition names outside its actions.
 func (c *checker) checkRules() {
 	f := c.file
-	for _, part := range []any{f.Enroll, f.Goal, f.Suppress, f.Settings} {
+	for _, part := range []any{f.Center, f.Enroll, f.Goal, f.Suppress, f.Settings} {
 		c.walk(part, f.Object.Text, nil)
 	}
 }

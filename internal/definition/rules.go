@@ -17,6 +17,7 @@ func (f *File) Check(in *Workspace) schema.Diagnostics {
 	}
 	c := &checker{file: f, in: in, catalog: in.catalog(), flow: newFlow(f.Actions)}
 	c.checkObject()
+	c.checkCenter()
 	c.checkEnroll()
 	c.checkSettings()
 	c.checkActions()

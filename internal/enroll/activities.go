@@ -183,6 +183,13 @@ func (a *Activities) rules(ctx context.Context, tx *store.Tx, revision plan.Revi
 			return revision, &rule.refusal, nil
 		}
 	}
+	if rules.Needs != "" {
+		if record, err := tx.Get(ctx, ref); err != nil {
+			return revision, nil, err
+		} else if record.Property(rules.Needs) == "" {
+			return revision, &refusal{"no-date", fmt.Sprintf("the workflow is about the record's %s, which has no value", rules.Needs)}, nil
+		}
+	}
 	return revision, nil, nil
 }
 

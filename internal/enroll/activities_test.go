@@ -119,6 +119,10 @@ func TestAdmitRefuses(t *testing.T) {
 			require.NoError(t, d.Store.SetSwitch(d.t.Context(), "welcome", plan.SwitchOff, now))
 			return plan.AdmitRequest{WorkflowID: "enrollment/welcome/contact/51", Workflow: "welcome", Record: "contact/51"}
 		},
+		"no-date": func(d *desk) plan.AdmitRequest {
+			d.publish("second", plan.InFlightFollow, &plan.Rules{Needs: "renewal_date"})
+			return plan.AdmitRequest{WorkflowID: "enrollment/welcome/contact/51", Workflow: "welcome", Record: "contact/51"}
+		},
 		"suppressed": func(d *desk) plan.AdmitRequest {
 			d.publish("second", plan.InFlightFollow, &plan.Rules{Suppress: italian})
 			return plan.AdmitRequest{WorkflowID: "enrollment/welcome/contact/51", Workflow: "welcome", Record: "contact/51"}
@@ -185,4 +189,19 @@ func TestFailedWritesTheReasonAndAnUnknownSendIsCalledUnknown(t *testing.T) {
 	require.Equal(t, "no-address: why", entries[1].Detail)
 	require.Equal(t, now.Add(time.Hour), entries[1].At.UTC(), "when it failed, not when it was asked")
 	require.Equal(t, plan.JournalUnknown, entries[2].Event)
+}
+
+func TestSwitchAdmits(t *testing.T) {
+	t.Parallel()
+	for mode, admits := range map[string]bool{
+		plan.SwitchOn: true, plan.SwitchPause: true, plan.SwitchOff: false, plan.SwitchDrain: false, plan.SwitchStop: false,
+	} {
+		d := newDesk(t, nil)
+		require.NoError(t, d.Store.SetSwitch(t.Context(), "welcome", mode, now))
+		require.Equal(t, admits, d.admit("contact/51", "run-1").Refused == "", mode)
+
+		turning := newDesk(t, nil)
+		require.NoError(t, turning.Store.TurnSwitch(t.Context(), "welcome", mode, now, now.Add(-time.Hour)))
+		require.Equal(t, admits, turning.admit("contact/51", "run-1").Refused == "", "%s, by itself", mode)
+	}
 }
