@@ -15,7 +15,7 @@ import (
 
 // scenarioHead is the text before the first file of a scenario.
 type scenarioHead struct {
-	Workflow string `json:"workflow" doc:"Workflow of the workspace that the record goes through." required:"true"`
+	Workflow string `json:"workflow,omitempty" doc:"Workflow of the workspace that the record goes through; a scenario about who enters and leaves has none."`
 	Start    string `json:"start" doc:"Instant of enrollment in RFC 3339." required:"true"`
 	Until    string `json:"until,omitempty" doc:"How far to look, as in 90d; two years if left out."`
 	Seed     int    `json:"seed,omitempty" doc:"Varies random splits."`
@@ -26,6 +26,8 @@ const (
 	partRecord   = "record.json"
 	partEvents   = "events.json"
 	partTimeline = "timeline"
+	partHappens  = "happens" // who enters and leaves, in all workflows: no journey
+	partFollows  = "follows"
 	partEffects  = "effects"
 	partExit     = "exit"
 )
@@ -45,12 +47,16 @@ func ReadScenario(name string, content []byte) (*Scenario, schema.Diagnostics) {
 	if !problems.HasErrors() {
 		problems = append(problems, schema.Decode(node, &s.head)...)
 	}
-	known := []string{partRecord, partEvents, partTimeline, partEffects, partExit}
+	known := []string{partRecord, partEvents, partTimeline, partEffects, partExit, partHappens, partFollows}
 	for _, file := range s.archive.Files {
 		if !slices.Contains(known, file.Name) {
 			problems.Errorf(schema.Pos{File: name, Line: 1, Column: 1}, "unknown-part", "the part %q is not one of %s", file.Name, strings.Join(known, ", ")).
 				Hint = schema.Suggest(file.Name, known)
 		}
+	}
+	if s.part(partHappens) == nil && s.head.Workflow == "" && !problems.HasErrors() {
+		problems.Errorf(schema.Pos{File: name, Line: 1, Column: 1}, "missing-key", "the scenario names no workflow").
+			Hint = "write workflow: …, or what happens in a part -- happens --"
 	}
 	return s, problems
 }
@@ -79,6 +85,13 @@ func (s *Scenario) Run(ctx context.Context, workspace store.Publication) (differ
 			return "", fmt.Errorf("%s: %s: %w", s.Name, text.Name, err)
 		}
 	}
+	if script := s.part(partHappens); script != nil {
+		follows, err := happens(ctx, workspace, journey.Start, string(script.Data))
+		if err != nil {
+			return "", fmt.Errorf("%s: %s: %w", s.Name, partHappens, err)
+		}
+		return s.compare(partFollows, follows), nil
+	}
 	shown, err := Simulate(ctx, journey)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", s.Name, err)
@@ -87,16 +100,22 @@ func (s *Scenario) Run(ctx context.Context, workspace store.Publication) (differ
 	for _, compared := range []struct{ part, text string }{
 		{partTimeline, timeline(shown)}, {partEffects, effects(shown)}, {partExit, shown.Exit.Reason + "\n"},
 	} {
-		part := s.part(compared.part)
-		if part == nil {
-			continue
-		}
-		if wanted := string(part.Data); wanted != compared.text {
-			fmt.Fprintf(&report, "%s, wanted:\n%sshown:\n%s", compared.part, indent(wanted), indent(compared.text))
-		}
-		part.Data = []byte(compared.text)
+		report.WriteString(s.compare(compared.part, compared.text))
 	}
 	return report.String(), nil
+}
+
+// compare tells how what is shown differs from what is wanted, and keeps it for Update.
+func (s *Scenario) compare(name, shown string) (difference string) {
+	part := s.part(name)
+	if part == nil {
+		return ""
+	}
+	if wanted := string(part.Data); wanted != shown {
+		difference = fmt.Sprintf("%s, wanted:\n%sshown:\n%s", name, indent(wanted), indent(shown))
+	}
+	part.Data = []byte(shown)
+	return difference
 }
 
 // Content is the scenario as a file, with what the last Run showed in place of what was wanted.

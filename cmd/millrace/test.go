@@ -31,7 +31,12 @@ workflow in skipped time and compares what happens with what is wanted.
 
 A scenario is a txtar file. Its head names workflow and start; its parts are
 record.json and events.json, as for ` + "`millrace simulate`" + `, and what is wanted:
-timeline, effects, exit. Parts that are left out are not compared.`,
+timeline, effects, exit. Parts that are left out are not compared.
+
+A scenario with a part "happens" is about who enters and leaves: each of its
+lines is something that happens to a record, as in
+  2027-03-01 09:00 contact/1 is {"city": "Rome"}
+and its part "follows" is who then enters which workflow, is refused or leaves.`,
 		Example: "  millrace test examples/trial-nurture",
 		Args:    arguments(0, 1),
 		RunE: func(command *cobra.Command, args []string) error {
