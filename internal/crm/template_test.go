@@ -344,3 +344,28 @@ func FuzzTemplate(f *testing.F) {
 		require.LessOrEqual(t, len(text), 1<<20)
 	})
 }
+
+// FuzzValues puts whatever records hold through whatever filters templates have.
+func FuzzValues(f *testing.F) {
+	for _, seed := range [][2]string{
+		{"{{ contact.notes | truncate: 3 | upcase | escape }}", "é\x00\u202e😀"}, {"{{ contact.notes | plus: 1 | divided_by: 3 | round: 2 }}", "1e308"},
+		{"{{ contact.notes | date: '%A %B %e %Y' }}{{ contact.notes | plus_time: 1, 'month' }}", "2024-02-29T23:59:59Z"}, {"{{ contact.notes | split: ',' | join: ';' | size }}", ",,,"},
+		{"{{ contact.notes | times: contact.notes | times: contact.notes }}", "99999999999999999999"}, {"{% for x in contact.notes %}{{ x }}{% endfor %}", "abc"},
+		{"{{ contact.notes | regex_replace: '(a+)+$', 'b' | replace: 'a', contact.notes }}", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"}, {"{{ contact.notes | striptags | url_encode }}", "<a <b <c"},
+	} {
+		f.Add(seed[0], seed[1])
+	}
+	f.Fuzz(func(t *testing.T, source, value string) {
+		template, err := crm.ParseTemplate(source)
+		if err != nil {
+			return
+		}
+		holding := scope(t)
+		holding.Records = oneContact(map[string]string{"notes": value, "first_name": value, "score": value})
+		text, _, err := template.Render(t.Context(), holding)
+		if err != nil {
+			require.ErrorIs(t, err, crm.ErrInvalid)
+		}
+		require.LessOrEqual(t, len(text), 1<<20)
+	})
+}

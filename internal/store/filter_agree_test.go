@@ -66,7 +66,7 @@ var drawnProperties = crm.Properties{
 	{Name: "note"}, {Name: "raw", Type: crm.TypeJSON},
 }
 
-func drawnCatalog(t *testing.T, typed bool) *crm.Catalog {
+func drawnCatalog(t testing.TB, typed bool) *crm.Catalog {
 	properties := append(crm.Properties{}, drawnProperties...)
 	if !typed {
 		for i := range properties {
@@ -93,7 +93,7 @@ func (d drawing) values() map[string]string {
 }
 
 // world fills a store.
-func (d drawing) world(t *testing.T, s *store.Store) {
+func (d drawing) world(t testing.TB, s *store.Store) {
 	ctx := t.Context()
 	_, err := s.Publish(ctx, store.Publication{At: noon, Catalog: drawnCatalog(t, false), Definitions: []plan.Revision{{Plan: compiled("welcome", "h1"), On: true}}})
 	require.NoError(t, err)
@@ -294,4 +294,27 @@ func agreeing(t *testing.T, s *store.Store) {
 		require.NoError(t, err)
 		agree(t, s, d, store.Query{Object: pick(d, "contact", "contact", "company"), Filter: filter, Now: d.time(), Zone: zone}, string(source))
 	}
+}
+
+// FuzzSelection looks for records by whatever filters there are.
+func FuzzSelection(f *testing.F) {
+	for seed := range uint64(12) {
+		source, err := json.Marshal(drawing{rand.New(rand.NewPCG(seed, 5))}.filter(3))
+		require.NoError(f, err)
+		f.Add(string(source), seed)
+	}
+	f.Add(`{"property":"name","in":["'","\\","%","_",""]}`, uint64(1))
+	f.Add(`{"not":{"not":{"all":[{"any":[{"not":{"property":"a","known":true}}]}]}}}`, uint64(2))
+	s := opened(f, "sqlite://:memory:")
+	drawing{rand.New(rand.NewPCG(3, 4))}.world(f, s)
+	f.Fuzz(func(t *testing.T, source string, seed uint64) {
+		var filter crm.Filter
+		if json.Unmarshal([]byte(source), &filter) != nil {
+			return
+		}
+		d := drawing{rand.New(rand.NewPCG(seed, 6))}
+		zone, err := crm.LoadZone(pick(d, drawnZones...))
+		require.NoError(t, err)
+		agree(t, s, d, store.Query{Object: pick(d, "contact", "company"), Filter: filter, Now: d.time(), Zone: zone}, source)
+	})
 }

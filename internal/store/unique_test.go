@@ -121,7 +121,7 @@ var uniqueness = map[string]func(t *testing.T, s *store.Store){
 	},
 }
 
-func formula(t *testing.T, source string) (calculation crm.Calculation) {
+func formula(t testing.TB, source string) (calculation crm.Calculation) {
 	t.Helper()
 	require.NoError(t, calculation.UnmarshalJSON([]byte(source)))
 	return calculation
