@@ -40,6 +40,7 @@ var consoles = map[string]string{
 	"docs/live-edits.md: millrace push --dry-run":                                               "TestAPushThatAffectsPeopleIsAgreedTo" + withItsOwn,
 	"docs/live-edits.md: millrace move trial-nurture":                                           "TestManyAreHeldMovedAndTakenOut" + withItsOwn,
 	"docs/live-edits.md: millrace move --job":                                                   "TestAJobThatIsCutGoesOnAndDoesNothingTwice" + withItsOwn,
+	"docs/operations.md: millrace history --export":                                             "TestHistoryIsSavedBeforeItGoes" + withItsOwn,
 	"docs/operations.md: pg_dump":                                                               "TestConsolesOfOperationsRun",
 }
 

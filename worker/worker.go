@@ -43,6 +43,7 @@ type Options struct {
 func Register(registry Registry, options Options) {
 	registry.RegisterWorkflowWithOptions(workflows.Enrollment, workflow.RegisterOptions{Name: plan.WorkflowType})
 	registry.RegisterWorkflowWithOptions(workflows.BulkEnrollment, workflow.RegisterOptions{Name: plan.BulkType})
+	registry.RegisterWorkflowWithOptions(workflows.Pruning, workflow.RegisterOptions{Name: plan.PruningType})
 	own := enroll.Activities{Store: options.Store}
 	for name, function := range own.Functions() {
 		registry.RegisterActivityWithOptions(function, activity.RegisterOptions{Name: name})
@@ -111,6 +112,7 @@ func Run(ctx context.Context, options Options) error {
 		return fmt.Errorf("starting the worker on task queue %s: %w", queue, err)
 	}
 	go carryOutSwitches(ctx, options)
+	go keepHouse(ctx, options)
 	limited := &channels{options: options, tuned: tuned}
 	defer func() { // all drain at once
 		var draining sync.WaitGroup

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -217,6 +221,49 @@ func TestHistory(t *testing.T) {
 	shown := term.run("history", "trial-nurture", "contact/51").succeeds().stdout
 	require.Regexp(t, `2027-03-01 10:00:00 CET  1     welcome  action succeeded`, shown)
 	require.Contains(t, shown, "by phone")
+}
+
+func TestHistoryIsSavedBeforeItGoes(t *testing.T) {
+	t.Parallel()
+	term := newPushed(t)
+	opened := inside(term)
+	key := opened.ID + "/welcome/1"
+	require.NoError(t, term.store().WriteJournal(t.Context(),
+		plan.Entry{Enrollment: opened.ID, At: opened.Started, Event: plan.JournalEnrolled},
+		plan.Entry{Enrollment: opened.ID, Key: key, At: opened.Started, Node: "welcome", Event: plan.JournalSucceeded},
+		plan.Entry{Enrollment: opened.ID, Key: key, At: opened.Started.AddDate(0, 0, 1), Node: "welcome", Event: plan.JournalWarning},
+	))
+	exported := term.run("history", "--export", "-", "--before", "2027-03-02").succeeds().stdout
+	require.Equal(t, 2, strings.Count(exported, "\n"))
+	var entry plan.Entry
+	require.NoError(t, json.Unmarshal([]byte(strings.SplitN(exported, "\n", 3)[1]), &entry))
+	require.Equal(t, key, entry.Key)
+	term.run("history", "--export", "saved.jsonl").succeeds()
+	term.run("history", "--export", "saved.jsonl").fails(1, "file exists")
+	term.run("history", "--export", "-", "--before", "yesterday").fails(2, "yesterday")
+	term.run("history", "trial-nurture").fails(2, "needs WORKFLOW RECORD or --export")
+}
+
+func TestPrune(t *testing.T) {
+	t.Parallel()
+	term := newPushed(t)
+	long := time.Now().AddDate(-1, 0, 0)
+	opened := inside(term)
+	require.NoError(t, term.store().AddMessage(t.Context(), plan.Message{Key: "k", At: long, Channel: "email"}))
+	require.NoError(t, term.store().WriteJournal(t.Context(), plan.Entry{Enrollment: "trial-nurture/contact/9/1", Key: "trial-nurture/contact/9/1/a/1", At: long, Event: plan.JournalSucceeded}))
+	require.NoError(t, term.store().CloseEnrollment(t.Context(), opened.ID, plan.Exit{Reason: plan.ExitCompleted}, long))
+	settings, err := os.ReadFile(filepath.Join(term.Folder, "millrace.yaml"))
+	require.NoError(t, err)
+	term.write("millrace.yaml", string(settings)+"retention: {actions: 366d}\n")
+	term.run("push").succeeds()
+	require.Equal(t, "removed: nothing\n", term.run("prune").succeeds().stdout, "nothing goes before what rests on it")
+	term.write("millrace.yaml", string(settings)+"retention: {enrollments: 200d}\n")
+	term.run("push").succeeds()
+	var got prunedThings
+	term.run("prune", "-o", "json").succeeds().decode(&got)
+	require.Equal(t, map[string]int64{"actions": 1, "outbox": 1, "enrollments": 1}, got.Removed)
+	term.write("millrace.yaml", string(settings)+"retention: {actions: -1d}\n")
+	require.Contains(t, term.run("check").stderr+term.run("check").stdout, "a duration cannot be negative here")
 }
 
 func TestOutbox(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/enroll"
+	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/internal/store"
 	"github.com/spf13/cobra"
 )
@@ -45,14 +46,14 @@ func (a *app) why(ctx context.Context, books *store.Store, workflow string, ref 
 	if err != nil {
 		return err
 	}
-	client := &enroll.Client{Store: books}
+	client := &enroll.Client{Store: books, Now: a.Now}
 	if found && last.Exit == "" { // only Temporal knows how it is
 		connected, done, err := a.enrollments(ctx, books)
 		if err != nil {
 			return err
 		}
 		defer done()
-		client = connected
+		client, client.Now = connected, a.Now
 	}
 	why, err := client.Why(ctx, workflow, ref)
 	if err != nil {
@@ -75,7 +76,12 @@ func (a *app) why(ctx context.Context, books *store.Store, workflow string, ref 
 			}
 		}
 		add("stands at", label)
-		add("since", clock(why.Arrived, zone))
+		add("since", clock(cmp.Or(why.Arrived, why.Closed), zone))
+		add("enrolled", clock(why.Enrolled, zone))
+		add("enrolled by", why.Cause)
+		if why.Switch != plan.SwitchOn {
+			add("switch", why.Switch)
+		}
 		if why.WaitingFor != nil {
 			add("waits for", cmp.Or(why.WaitingFor.Event, "the time"))
 			add("until", cmp.Or(clock(why.WaitingFor.Until, zone), "it happens"))
@@ -87,6 +93,14 @@ func (a *app) why(ctx context.Context, books *store.Store, workflow string, ref 
 			add("revision", fmt.Sprint(why.Revision))
 		}
 		table(w, rows)
+		if len(why.Obstacles) > 0 {
+			fmt.Fprintln(w, "\nfilters that keep it out say of it now")
+			rows = nil
+			for _, one := range why.Obstacles {
+				rows = append(rows, []string{"  " + one.Rule, one.Answer, one.Test})
+			}
+			table(w, rows)
+		}
 	})
 }
 

@@ -1,5 +1,10 @@
 package crm
 
+import (
+	"cmp"
+	"time"
+)
+
 // Account is what millrace.yaml says about the whole workspace. Secrets stand in it only as
 // secret://NAME.
 type Account struct {
@@ -52,10 +57,26 @@ type Quota struct {
 // PerSecond is the pace that a quota allows.
 func (q Quota) PerSecond() float64 { return float64(q.Limit) / q.Per.Elapsed().Seconds() }
 
-// Retention is how long logs are kept, as durations (semantics §5.5).
+// Retention is how long things are kept (semantics §5.5).
 type Retention struct {
-	Actions     string `json:"actions,omitempty" doc:"Journal of actions." default:"90d"`
-	Enrollments string `json:"enrollments,omitempty" doc:"Enrollment history." default:"180d"`
+	Actions     Duration `json:"actions,omitzero" doc:"What actions did, counted from then, in enrollments that are closed; and the outbox." default:"90d"`
+	Enrollments Duration `json:"enrollments,omitzero" doc:"What is known of an enrollment, counted from its end, and refused attempts; at least as long as actions." default:"180d"`
+	Membership  Duration `json:"membership,omitzero" doc:"That there was an enrollment, counted from its end; at least as long as enrollments. The last one of a record stays as long as the record." default:"730d"`
+}
+
+// What Retention says when nothing is said.
+var usualRetention = Retention{Actions: Duration{Days: 90}, Enrollments: Duration{Days: 180}, Membership: Duration{Days: 730}}
+
+// Keep is how long things are kept.
+type Keep struct{ Actions, Enrollments, Membership time.Duration }
+
+// Kept reads the settings: what is left out is as usual, and nothing goes before what rests on it.
+func (r Retention) Kept() Keep {
+	usual := func(set, usual Duration) time.Duration { return cmp.Or(set, usual).Elapsed() }
+	keep := Keep{Actions: usual(r.Actions, usualRetention.Actions)}
+	keep.Enrollments = max(keep.Actions, usual(r.Enrollments, usualRetention.Enrollments))
+	keep.Membership = max(keep.Enrollments, usual(r.Membership, usualRetention.Membership))
+	return keep
 }
 
 // Sources are the streams that events come from, beside the HTTP API.

@@ -16,7 +16,7 @@ import (
 	"github.com/millrace/millrace/workflows"
 )
 
-// Activities are the interpreter's own: admit, load, close and failed.
+// Activities are those that belong to no kind: admit, load, close and failed of the interpreter, and prune.
 type Activities struct {
 	Store *store.Store
 }
@@ -29,6 +29,7 @@ func (a *Activities) Functions() map[string]any {
 		plan.ActivityClose:  a.Close,
 		plan.ActivityFailed: a.Failed,
 		plan.ActivityPage:   a.Page,
+		plan.ActivityPrune:  a.Prune,
 	}
 }
 

@@ -32,7 +32,8 @@ const answerTime = 10 * time.Second
 type Client struct {
 	Temporal client.Client
 	Store    *store.Store
-	Queue    string // "" = plan.TaskQueue
+	Queue    string           // "" = plan.TaskQueue
+	Now      func() time.Time // for what filters say in Why; nil = time.Now
 }
 
 // Request asks for one enrollment.

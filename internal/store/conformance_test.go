@@ -26,7 +26,7 @@ import (
 func run(t *testing.T, open func(t *testing.T) *store.Store) {
 	for _, group := range []map[string]func(t *testing.T, s *store.Store){
 		transactions, records, uniqueness, calculations, merges, imports, associations, lists, users, events, waiting, workspace, ledger, journal,
-		enrollments, outbox, badInput, concurrency, filters, gates, access, group, changes, decisions,
+		enrollments, outbox, badInput, concurrency, filters, gates, access, group, changes, decisions, retention,
 	} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {
@@ -824,20 +824,6 @@ var journal = map[string]func(t *testing.T, s *store.Store){
 			details[i] = entry.Detail
 		}
 		require.Equal(t, []string{"0", "4", "5"}, details)
-	},
-	"old entries are pruned": func(t *testing.T, s *store.Store) {
-		ctx := t.Context()
-		for i := range 5 {
-			require.NoError(t, s.WriteJournal(ctx, plan.Entry{Enrollment: "w/contact/1/1", Key: strconv.Itoa(i), At: noon.Add(time.Duration(i) * time.Hour), Event: "e"}))
-		}
-		for _, want := range []int64{2, 1, 0} {
-			pruned, err := s.PruneJournal(ctx, noon.Add(3*time.Hour), 2)
-			require.NoError(t, err)
-			require.Equal(t, want, pruned)
-		}
-		left, err := s.Journal(ctx, "w/contact/1/1")
-		require.NoError(t, err)
-		require.Len(t, left, 2)
 	},
 }
 

@@ -121,6 +121,17 @@ func (r reader) Intent(ctx context.Context, workflow, record, trigger string) (i
 	return intent, err == nil, err
 }
 
+// Coming returns the first intent that enrolls a record in a workflow and is not done.
+func (r reader) Coming(ctx context.Context, workflow, record string) (intent plan.Intent, found bool, err error) {
+	defer wrap(&err, "reading whether %s comes into %s", record, workflow)
+	intent, err = scanIntent(r.row(ctx, `SELECT seq, `+intentColumns+` FROM intents
+		WHERE workflow = $1 AND record = $2 AND act = '`+plan.ActEnroll+`' AND done IS NULL ORDER BY seq LIMIT 1`, workflow, record))
+	if errors.Is(err, sql.ErrNoRows) {
+		return plan.Intent{}, false, nil
+	}
+	return intent, err == nil, err
+}
+
 // Undone counts what is decided and not done, and what has failed so far.
 func (r reader) Undone(ctx context.Context) (undone, failing int, lastError string, err error) {
 	defer wrap(&err, "counting what is to be done")

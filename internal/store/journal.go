@@ -53,21 +53,21 @@ func (r reader) JournalOf(ctx context.Context, workflow, record string) (entries
 		admitted+"/", admitted+"0", refused+"/", refused+"0") // 0 is the byte after the slash
 }
 
-// PruneJournal removes up to limit (0 = all) of the entries that are older than before and returns how many;
-// whoever clears much does it in several small transactions, between which others write.
-func (tx *Tx) PruneJournal(ctx context.Context, before time.Time, limit int) (pruned int64, err error) {
-	defer wrap(&err, "pruning the journal before %s", before)
-	return tx.exec(ctx, `DELETE FROM journal WHERE seq IN (SELECT seq FROM journal WHERE at < $1 ORDER BY at LIMIT $2)`,
-		instant{before}, atMost(limit))
+// JournalBefore returns up to limit entries that were written behind the one with a number and are about times before an
+// instant, with the number of the last.
+func (r reader) JournalBefore(ctx context.Context, before time.Time, behind int64, limit int) (entries []plan.Entry, last int64, err error) {
+	defer wrap(&err, "reading the journal")
+	last = behind
+	entries, err = collect(ctx, r.source, func(row scanner) (entry plan.Entry, err error) {
+		var at instant
+		err = row.Scan(&last, &entry.Enrollment, &entry.Key, &entry.Phase, &at, &entry.Node, &entry.Kind, &entry.Event, &entry.Port, &entry.Detail)
+		entry.At = at.Time
+		return entry, err
+	}, `SELECT seq, `+journalColumns+` FROM journal WHERE seq > $1 AND at < $2 ORDER BY seq LIMIT $3`, behind, instant{before}, limit)
+	return entries, last, err
 }
 
 // WriteJournal is Tx.WriteJournal in a transaction of its own.
 func (s *Store) WriteJournal(ctx context.Context, entries ...plan.Entry) error {
 	return s.Tx(ctx, func(tx *Tx) error { return tx.WriteJournal(ctx, entries...) })
-}
-
-// PruneJournal is Tx.PruneJournal in a transaction of its own.
-func (s *Store) PruneJournal(ctx context.Context, before time.Time, limit int) (pruned int64, err error) {
-	err = s.Tx(ctx, func(tx *Tx) error { pruned, err = tx.PruneJournal(ctx, before, limit); return err })
-	return pruned, err
 }
