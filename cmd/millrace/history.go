@@ -85,7 +85,7 @@ func (a *app) exportJournal(ctx context.Context, books *store.Store, file, befor
 		}
 		until = day.In(zone)
 	}
-	var to io.Writer = a.Stdout
+	to := a.Stdout
 	if file != "-" {
 		made, err := os.OpenFile(a.absolute(file), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 		if err != nil {
