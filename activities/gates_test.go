@@ -53,7 +53,9 @@ func TestActionThatIsDueOnAPauseDateRunsAtTheSameTimeOfTheNextDay(t *testing.T) 
 	b := newBench(t, addOne)
 	b.gated(office, addOne)
 	noon := time.Date(2027, 1, 5, 11, 0, 0, 0, time.UTC)
-	require.Equal(t, noon.AddDate(0, 0, 6), b.ok(asked(noon)).Until.UTC())
+	require.Equal(t, noon.AddDate(0, 0, 6), b.ok(arrived(noon)).Until.UTC())
+	b.call.Arrived = noon
+	require.Equal(t, noon.AddDate(0, 0, 6), b.ok(asked(noon.Add(3*time.Hour))).Until.UTC(), "whoever asks meanwhile changes nothing")
 }
 
 func TestOperatorSendsThroughAClosedWindow(t *testing.T) {

@@ -35,7 +35,8 @@ func newBench(a *app) *cobra.Command {
 		Long: `Put enrollments through five webhooks, and beside them a workflow of five
 activities that was written by hand for Temporal, in turns on the same embedded
 server. Prints enrollments per second of both, medians of ten turns or so, the
-bytes of history that one leaves, and their ratios. The webhooks go to this process: nothing leaves the machine.`,
+bytes of history that one leaves, and their ratios. The webhooks go to this
+process: nothing leaves the machine.`,
 		Example: "  millrace bench --count 1000 --in-flight 50",
 		Args:    arguments(0, 0),
 		RunE: func(command *cobra.Command, _ []string) error {

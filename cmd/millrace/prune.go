@@ -19,8 +19,9 @@ func newPrune(a *app) *cobra.Command {
 		Use:   "prune",
 		Short: "Remove what is kept no longer",
 		Long: `Remove what is kept no longer by ` + "`retention`" + ` in millrace.yaml, and records that
-were deleted 90 days ago. Workers do this every night; ` + "`millrace history --export`" + `
-saves the journal before. It may be stopped and run again at any time.`,
+were deleted 90 days ago. Workers do this every night;
+` + "`millrace history --export`" + ` saves the journal before. It may be stopped and run
+again at any time.`,
 		Example: "  millrace prune",
 		Args:    arguments(0, 0),
 		RunE: func(command *cobra.Command, _ []string) error {

@@ -141,7 +141,7 @@ func TestWrongUsage(t *testing.T) {
 		{"flag without a number", []string{"simulate", "x.yaml", "--seed", "abc"}, `--seed takes a whole number, not "abc"`},
 		{"unknown command with flags", []string{"evnt", "x", "--record", "contact/1"}, `did you mean "event"?`},
 		{"unknown command of a group", []string{"kinds", "lst"}, `unknown command "lst" for "millrace kinds": did you mean "list"?`},
-		{"group alone", []string{"records"}, "needs a command: delete, get, list, restore, set"},
+		{"group alone", []string{"records"}, "needs a command: delete, export, get, import, list, merge, purge, restore, set"},
 		{"unknown flag", []string{"push", "--dry-rum"}, "did you mean --dry-run?"},
 		{"unknown flag of the root", []string{"--outptu", "json"}, "did you mean --output?"},
 		{"flag without value", []string{"kinds", "-o"}, "flag needs an argument"},

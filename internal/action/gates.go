@@ -85,10 +85,13 @@ func (e *Env) turn(stands plan.Switch) time.Time {
 }
 
 // open is when the windows let the action start: now, or later. Delays and branches are let through, and so is what
-// an operator sends on.
+// an operator sends on. Who is held goes on when he was told on arrival, however often he is asked meanwhile.
 func (e *Env) open(ctx context.Context, kind Kind) (time.Time, error) {
 	if !kind.Acts() || e.call.Force {
 		return e.now, nil
+	}
+	if told, err := e.opening(ctx, e.call.Arrived); err != nil || told.After(e.now) {
+		return told, err
 	}
 	return e.opening(ctx, e.now)
 }
