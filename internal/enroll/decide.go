@@ -67,6 +67,7 @@ func decide(ctx context.Context, view *store.View, x *index, changes []plan.Chan
 	d := &deciding{
 		index: x, view: view, now: now, matches: map[string]plan.Match{}, truths: map[string]crm.Truth{},
 		last: map[string]*plan.Enrollment{}, entering: map[string]bool{}, leaving: map[string]bool{},
+		decision: store.Decision{Catalog: x.catalog},
 	}
 	for _, change := range changes {
 		d.decision.Changes = append(d.decision.Changes, change.Seq)

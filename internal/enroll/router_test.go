@@ -482,15 +482,42 @@ func TestTwoRoutersDecideOnce(t *testing.T) {
 func TestActiveListsMakeAFilterMatch(t *testing.T) {
 	t.Parallel()
 	j := newJunction(t, map[string]*plan.Rules{"w": {Enroll: raw(`{"when":{"list":"romans"}}`)}})
-	var romans crm.Filter
-	require.NoError(t, romans.UnmarshalJSON([]byte(`{"property":"city","is":"Rome"}`)))
-	catalog := crm.Builtin()
-	catalog.Open = true
-	catalog.AddList(crm.ActiveList{Name: "romans", Object: "contact", Filter: romans})
-	_, err := j.Publish(t.Context(), store.Publication{At: j.now, Catalog: catalog})
-	require.NoError(t, err)
+	j.list("romans", `{"property":"city","is":"Rome"}`, false)
 	ada := j.contact("1")
 	require.Empty(t, j.follows())
 	j.set(ada, "city=Rome")
 	require.Equal(t, []string{"enroll w contact/1 filter"}, j.follows())
+}
+
+// list publishes an active list.
+func (j *junction) list(name, filter string, existing bool) store.Published {
+	j.t.Helper()
+	list := crm.ActiveList{Name: name, Object: "contact"}
+	require.NoError(j.t, list.Filter.UnmarshalJSON([]byte(filter)))
+	catalog := crm.Builtin()
+	catalog.Open = true
+	catalog.AddList(list)
+	published, err := j.Publish(j.t.Context(), store.Publication{At: j.now, Catalog: catalog, EnrollExisting: existing})
+	require.NoError(j.t, err)
+	return published
+}
+
+func TestWhoIsOnAnEditedListDoesNotStartToMatch(t *testing.T) {
+	t.Parallel()
+	j := newJunction(t, map[string]*plan.Rules{
+		"w":     {Enroll: raw(`{"when":{"list":"locals"}}`)},
+		"other": {Enroll: raw(`{"when":{"property":"city","is":"Oslo"}}`)},
+	})
+	j.list("locals", `{"property":"city","is":"Rome"}`, false)
+	ada, bob, eve := j.contact("1", "city=Oslo"), j.contact("2", "city=Rome"), j.contact("3", "city=Rome")
+	require.ElementsMatch(t, []string{"enroll other contact/1 filter", "enroll w contact/2 filter", "enroll w contact/3 filter"}, j.follows())
+	j.set(eve, "city=Oslo") // starts to match the other workflow; nobody has decided yet when the list is edited
+	require.Equal(t, map[string]int{"w": 1}, j.list("locals", `{"property":"city","is":"Oslo"}`, false).Existing)
+	j.set(ada, "name=Ada")
+	require.Equal(t, []string{"enroll other contact/3 filter"}, j.follows(), "the edit brought Ada onto the list, Eve was on it before")
+	j.set(bob, "city=Oslo")
+	require.ElementsMatch(t, []string{"enroll w contact/2 filter", "enroll other contact/2 filter"}, j.follows(), "the edit took him off, so he starts to match")
+	require.Empty(t, j.list("locals", `{"property":"city","is":"Oslo"}`, true).Existing, "nothing is edited")
+	require.Equal(t, map[string]int{"w": 3}, j.list("locals", `{"property":"city","known":true}`, true).Existing)
+	require.ElementsMatch(t, []string{"enroll w contact/1 existing", "enroll w contact/2 existing", "enroll w contact/3 existing"}, j.follows())
 }

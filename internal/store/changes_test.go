@@ -254,4 +254,50 @@ var decisions = map[string]func(t *testing.T, s *store.Store){
 		require.NoError(t, err)
 		require.Equal(t, "contact/2", intents[len(intents)-1].Record)
 	},
+	"an edited list is asked anew, and nobody decides by the old one": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		edit := func(filter string) {
+			list := crm.ActiveList{Name: "locals", Object: "contact"}
+			require.NoError(t, list.Filter.UnmarshalJSON([]byte(filter)))
+			catalog := crm.Builtin()
+			catalog.Open = true
+			catalog.AddList(list)
+			_, err := s.Publish(ctx, store.Publication{At: noon, Catalog: catalog})
+			require.NoError(t, err)
+		}
+		edit(`{"property":"city","is":"Rome"}`)
+		when := `{"not":{"list":"locals"}}`
+		_, err := s.Publish(ctx, store.Publication{At: noon, Definitions: []plan.Revision{{
+			On: true, Plan: &plan.Plan{Workflow: "w", Object: "contact", Hash: "h", Rules: &plan.Rules{Enroll: []byte(`{"when":` + when + `}`)}},
+		}}})
+		require.NoError(t, err)
+		add(t, s, ann, bob)
+		old, err := s.Catalog(ctx)
+		require.NoError(t, err)
+		found, err := s.Changes(ctx, 10)
+		require.NoError(t, err)
+		var anns []int64
+		for _, change := range found {
+			if change.Record == ann.String() {
+				anns = append(anns, change.Seq)
+			}
+		}
+		match := plan.Match{Workflow: "w", Filter: store.FilterKey([]byte(when)), Record: ann.String(), Matching: true}
+		edit(`{"property":"city","is":"Oslo"}`)
+		decided, err := s.Decide(ctx, store.Decision{Catalog: old, Changes: anns, Matches: []plan.Match{match}})
+		require.NoError(t, err)
+		require.False(t, decided)
+		current, err := s.Catalog(ctx)
+		require.NoError(t, err)
+		decided, err = s.Decide(ctx, store.Decision{Catalog: current, Changes: anns})
+		require.NoError(t, err)
+		require.True(t, decided)
+		edit(`{"property":"city","is":"Bern"}`)
+		now, err := s.Match(ctx, "w", match.Filter, ann.String())
+		require.NoError(t, err)
+		require.True(t, now.Matching)
+		now, err = s.Match(ctx, "w", match.Filter, bob.String())
+		require.NoError(t, err)
+		require.False(t, now.Matching, "a change of his is not decided about yet")
+	},
 }

@@ -13,6 +13,7 @@ import (
 
 // Decision is what follows from some changes.
 type Decision struct {
+	Catalog   *crm.Catalog // by which it was decided; nil = any
 	Changes   []int64      // their numbers
 	Matches   []plan.Match // what filters say now
 	Gone      []string     // records that no filter is asked about any longer
@@ -30,13 +31,18 @@ type Conversion struct {
 const router = "router"
 
 // Decide takes changes out of their queue and writes what follows from them, all of it or nothing. It tells whether it
-// did: where somebody else has taken one of the changes, nothing is written.
+// did: where somebody else has taken one of the changes, or lists are others now, nothing is written.
 func (s *Store) Decide(ctx context.Context, decision Decision) (decided bool, err error) {
 	defer wrap(&err, "writing what follows from changes")
 	taken := errors.New("somebody else has decided")
 	err = s.Tx(ctx, func(tx *Tx) error {
 		if err := tx.claim(ctx, router); err != nil {
 			return err
+		}
+		if catalog, err := tx.Catalog(ctx); err != nil {
+			return err
+		} else if decision.Catalog != nil && decision.Catalog != catalog {
+			return taken
 		}
 		if all, err := tx.takeChanges(ctx, decision.Changes); err != nil {
 			return err

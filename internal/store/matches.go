@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -117,8 +118,9 @@ func (r reader) Live(ctx context.Context) (workflows []Live, err error) {
 
 // goLive makes the triggers of a workflow's newest revision live: changes so far enroll nobody, and who matches already
 // does not start to (semantics §2.4). before is what was live until now, nil when nothing was. With existing, who matches
-// is enrolled, which is decided here. It returns how many match filters that are new.
-func (tx *Tx) goLive(ctx context.Context, revision plan.Revision, before *plan.Rules, existing bool, now time.Time) (matching int, err error) {
+// is enrolled, which is decided here. A filter that asks for a list of which edited says that it has another filter is as good
+// as new. It returns how many match filters that are new.
+func (tx *Tx) goLive(ctx context.Context, revision plan.Revision, before *plan.Rules, edited []string, existing bool, now time.Time) (matching int, err error) {
 	defer wrap(&err, "making the triggers of %s live", revision.Workflow)
 	kept, err := edges(before)
 	if err != nil {
@@ -145,18 +147,94 @@ func (tx *Tx) goLive(ctx context.Context, revision plan.Revision, before *plan.R
 		}
 	}
 	for _, one := range filters {
-		if slices.ContainsFunc(kept, func(old edge) bool { return one.key == old.key }) {
-			continue
-		}
-		if _, err := tx.exec(ctx, `DELETE FROM matches WHERE workflow = $1 AND filter = $2`, revision.Workflow, one.key); err != nil {
-			return 0, err
-		}
 		seeding := seeding{Tx: tx, revision: revision, edge: one, now: now, zone: zone, enroll: existing && one.enrolls}
+		if slices.ContainsFunc(kept, func(old edge) bool { return one.key == old.key }) {
+			if asks, err := tx.asks(ctx, one, edited); err != nil {
+				return 0, err
+			} else if !asks {
+				continue
+			}
+			if err := seeding.leaveUndecided(ctx); err != nil {
+				return 0, err
+			}
+		}
 		if err := seeding.run(ctx); err != nil {
 			return 0, err
 		}
 		if one.enrolls {
 			matching = seeding.matching
+		}
+	}
+	return matching, nil
+}
+
+// asks tells whether the answer of a filter depends on one of these lists.
+func (tx *Tx) asks(ctx context.Context, one edge, lists []string) (bool, error) {
+	if len(lists) == 0 {
+		return false, nil
+	}
+	catalog, err := tx.Catalog(ctx)
+	if err != nil {
+		return false, err
+	}
+	filter, err := crm.ReadFilter(one.source)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(filter.Sources(catalog), func(source crm.Source) bool {
+		return source.Kind == crm.SourceList && slices.Contains(lists, source.Name)
+	}), nil
+}
+
+// edited are the active lists that have another filter in a new catalog, those that begin or cease to be active among them.
+func edited(old, catalog *crm.Catalog) (lists []string, err error) {
+	filters := func(catalog *crm.Catalog) (map[string]string, error) {
+		found := map[string]string{}
+		for _, list := range catalog.ActiveLists() {
+			if found[list.Name], err = encode(list); err != nil {
+				return nil, err
+			}
+		}
+		return found, nil
+	}
+	before, err := filters(old)
+	if err != nil {
+		return nil, err
+	}
+	after, err := filters(catalog)
+	if err != nil {
+		return nil, err
+	}
+	names := maps.Clone(before)
+	maps.Copy(names, after)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if before[name] != after[name] {
+			lists = append(lists, name)
+		}
+	}
+	return lists, nil
+}
+
+// relist looks anew at whom the filters of workflows match that have no new revision, where they ask for edited lists.
+func (tx *Tx) relist(ctx context.Context, edited []string, revised []plan.Revision, existing bool, now time.Time) (matching map[string]int, err error) {
+	if len(edited) == 0 {
+		return nil, nil
+	}
+	workflows, err := tx.Live(ctx)
+	if err != nil {
+		return nil, err
+	}
+	matching = map[string]int{}
+	for _, one := range workflows {
+		if slices.ContainsFunc(revised, func(revision plan.Revision) bool { return revision.Workflow == one.Workflow }) {
+			continue
+		}
+		count, err := tx.goLive(ctx, one.Revision, rulesOf(one.Revision.Plan), edited, existing && one.Switch.Refuses(now) == "", now)
+		if err != nil {
+			return nil, err
+		}
+		if count > 0 {
+			matching[one.Workflow] = count
 		}
 	}
 	return matching, nil
@@ -219,9 +297,27 @@ type seeding struct {
 	zone     *time.Location
 	enroll   bool
 	matching int
+	passed   map[string]bool // records that keep what is written of them
+}
+
+// leaveUndecided passes over the records of which a change is not decided about: whether they start to match is the
+// router's to say, by what was written before.
+func (s *seeding) leaveUndecided(ctx context.Context) error {
+	undecided, err := collect(ctx, s.Tx.source, func(row scanner) (record string, err error) { return record, row.Scan(&record) },
+		`SELECT DISTINCT record FROM changes`)
+	s.passed = map[string]bool{}
+	for _, record := range undecided {
+		s.passed[record] = true
+	}
+	return err
 }
 
 func (s *seeding) run(ctx context.Context) error {
+	_, err := s.exec(ctx, `DELETE FROM matches WHERE workflow = $1 AND filter = $2 AND ($3 OR record NOT IN (SELECT record FROM changes))`,
+		s.revision.Workflow, s.key, s.passed == nil)
+	if err != nil {
+		return err
+	}
 	filter, err := crm.ReadFilter(s.source)
 	if err != nil {
 		return err
@@ -237,11 +333,14 @@ func (s *seeding) run(ctx context.Context) error {
 			return err
 		}
 		for _, record := range records {
+			after = record.ID
+			if s.passed[record.Ref.String()] {
+				continue
+			}
 			env := crm.FilterEnv{Records: s.Tx, Ref: record.Ref, Record: &record, Now: s.now, Zone: s.zone, Catalog: catalog}
 			if err := s.seed(ctx, filter, env); err != nil {
 				return err
 			}
-			after = record.ID
 		}
 	}
 }

@@ -68,8 +68,9 @@ func (tx *Tx) Publish(ctx context.Context, p Publication) (published Published, 
 			return Published{}, err
 		}
 	}
+	var edited []string
 	if p.Catalog != nil {
-		if err := tx.setCatalog(ctx, p.Catalog, p.At); err != nil {
+		if edited, err = tx.setCatalog(ctx, p.Catalog, p.At); err != nil {
 			return Published{}, err
 		}
 	}
@@ -98,21 +99,31 @@ func (tx *Tx) Publish(ctx context.Context, p Publication) (published Published, 
 			return Published{}, err
 		case isNew:
 			published.Revisions = append(published.Revisions, revision)
-			existing, err := tx.watch(ctx, revision, before, p)
+			existing, err := tx.watch(ctx, revision, before, edited, p)
 			if err != nil {
 				return Published{}, err
 			}
-			if existing > 0 {
-				if published.Existing == nil {
-					published.Existing = map[string]int{}
-				}
-				published.Existing[revision.Workflow] = existing
-			}
+			published.match(revision.Workflow, existing)
 		default:
 			published.Unchanged = append(published.Unchanged, revision.Workflow)
 		}
 	}
-	return published, nil
+	relisted, err := tx.relist(ctx, edited, published.Revisions, p.EnrollExisting, p.At)
+	for workflow, existing := range relisted {
+		published.match(workflow, existing)
+	}
+	return published, err
+}
+
+// match counts who matches a new filter trigger of a workflow.
+func (p *Published) match(workflow string, existing int) {
+	if existing == 0 {
+		return
+	}
+	if p.Existing == nil {
+		p.Existing = map[string]int{}
+	}
+	p.Existing[workflow] = existing
 }
 
 // addQueues remembers the task queues that plans name.
@@ -149,7 +160,7 @@ func (tx *Tx) newest(ctx context.Context, published *plan.Plan) (*plan.Plan, err
 }
 
 // watch makes the triggers of a new revision live, and returns how many match a new one already.
-func (tx *Tx) watch(ctx context.Context, revision plan.Revision, before *plan.Plan, p Publication) (existing int, err error) {
+func (tx *Tx) watch(ctx context.Context, revision plan.Revision, before *plan.Plan, edited []string, p Publication) (existing int, err error) {
 	if err := tx.reschedule(ctx, revision.Workflow, p.At); err != nil {
 		return 0, err
 	}
@@ -157,7 +168,7 @@ func (tx *Tx) watch(ctx context.Context, revision plan.Revision, before *plan.Pl
 	if before != nil {
 		rules = rulesOf(before)
 	}
-	return tx.goLive(ctx, revision, rules, p.EnrollExisting && revision.On, p.At)
+	return tx.goLive(ctx, revision, rules, edited, p.EnrollExisting && revision.On, p.At)
 }
 
 // setAssets makes files the current version of the workspace; earlier versions stay.
@@ -226,24 +237,32 @@ func listed(catalog *crm.Catalog) objects {
 	return list
 }
 
-// setCatalog makes records fit a catalog. Errors: crm.ErrTaken.
-func (tx *Tx) setCatalog(ctx context.Context, catalog *crm.Catalog, at time.Time) error {
+// setCatalog makes records fit a catalog, and returns the lists that it edits. Errors: crm.ErrTaken.
+func (tx *Tx) setCatalog(ctx context.Context, catalog *crm.Catalog, at time.Time) (lists []string, err error) {
 	old, err := tx.Catalog(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if asksMore(old, catalog) {
 		if err := tx.claim(ctx, catalogue); err != nil { // nobody writes by the old one meanwhile
-			return err
+			return nil, err
+		}
+	}
+	if lists, err = edited(old, catalog); err != nil {
+		return nil, err
+	}
+	if len(lists) > 0 {
+		if err := tx.claim(ctx, router); err != nil { // nobody decides by the old ones meanwhile
+			return nil, err
 		}
 	}
 	if err := tx.setSetting(ctx, settingCatalog, listed(catalog)); err != nil {
-		return err
+		return nil, err
 	}
 	if err := tx.rebuild(ctx, catalog); err != nil {
-		return err
+		return nil, err
 	}
-	return tx.adopt(ctx, old, catalog, at)
+	return lists, tx.adopt(ctx, old, catalog, at)
 }
 
 func (tx *Tx) setSetting(ctx context.Context, name string, value any) error {
