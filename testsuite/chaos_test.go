@@ -33,6 +33,17 @@ var (
 	kills = flag.Int("kills", 30, "random kills -9 of the chaos test")
 )
 
+// chance draws what a test leaves to it, and says how to have the same again.
+func chance(t *testing.T) *rand.Rand {
+	t.Helper()
+	from := *seed
+	if from == 0 {
+		from = rand.Uint64()
+	}
+	t.Logf("go test ./testsuite -run %s -seed %d", t.Name(), from)
+	return rand.New(rand.NewPCG(from, from))
+}
+
 // convalescence is the longest that a test waits for what goes on by itself after a crash.
 const convalescence = 3 * time.Minute
 
@@ -285,11 +296,7 @@ func (w *world) recovered(tb testing.TB, before map[string]int, since time.Time)
 // TestRandomKillsLoseNothingAndRepeatNoMessage kills -9 whatever runs, at random moments of many journeys.
 func TestRandomKillsLoseNothingAndRepeatNoMessage(t *testing.T) {
 	t.Parallel()
-	if *seed == 0 {
-		*seed = rand.Uint64()
-	}
-	t.Logf("go test ./testsuite -run %s -seed %d", t.Name(), *seed)
-	draw := rand.New(rand.NewPCG(*seed, *seed))
+	draw := chance(t)
 	w := newWorld(t)
 	victims := w.victims()
 	killed := map[string]int{}
