@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +22,9 @@ type happening struct {
 	now    time.Time
 	runs   int
 	shown  strings.Builder
+
+	workspace store.Publication
+	later     []string // workflows that a line pushes
 }
 
 // happens plays what happens, a line for each thing, and returns what follows.
@@ -32,8 +36,13 @@ func happens(ctx context.Context, workspace store.Publication, start time.Time, 
 	defer func() { err = errors.Join(err, books.Close()) }()
 	h := &happening{books: books, now: start}
 	h.router = enroll.Router{Client: enroll.Client{Store: books}, Now: func() time.Time { return h.now }}
-	workspace.At = start
-	if _, err := books.Publish(ctx, workspace); err != nil {
+	h.workspace = workspace
+	for _, line := range strings.Split(script, "\n") {
+		if words := strings.Fields(line); len(words) > 3 && words[3] == "pushed" {
+			h.later = append(h.later, strings.TrimPrefix(words[2], aboutWorkflow))
+		}
+	}
+	if err := h.publish(ctx, false); err != nil {
 		return "", err
 	}
 	for number, line := range strings.Split(script, "\n") {
@@ -47,9 +56,24 @@ func happens(ctx context.Context, workspace store.Publication, start time.Time, 
 	return h.shown.String(), nil
 }
 
+// aboutWorkflow begins what a line is about that is not about a record.
+const aboutWorkflow = "workflow/"
+
+// publish publishes the workspace as far as no later line pushes it.
+func (h *happening) publish(ctx context.Context, existing bool) error {
+	publication := h.workspace
+	publication.At, publication.EnrollExisting = h.now, existing
+	publication.Definitions = slices.DeleteFunc(slices.Clone(publication.Definitions), func(one plan.Revision) bool {
+		return slices.Contains(h.later, one.Workflow)
+	})
+	_, err := h.books.Publish(ctx, publication)
+	return err
+}
+
 // howToWrite is told to authors whose line is none.
 const howToWrite = "write it as in\n  2027-03-01 09:00 contact/1 is {\"city\": \"Rome\"}\n  2027-03-01 09:00 contact/1 did page_viewed {\"url\": \"/\"}\n" +
-	"  2027-03-01 09:00 contact/1 joins vip\nalso: quits LIST, enters WORKFLOW, completes WORKFLOW, deleted, restored, waits"
+	"  2027-03-01 09:00 contact/1 joins vip\nalso: yesterday EVENT, quits LIST, enters WORKFLOW, completes WORKFLOW, associated RECORD, merged into RECORD, deleted, restored, waits;\n" +
+	"of workflow/ID: pushed, pushed with existing, turns on, turns off, ticks, called {\"email\": \"ada@example.com\"}, counted"
 
 func (h *happening) play(ctx context.Context, line string) error {
 	words := strings.Fields(line)
@@ -78,19 +102,63 @@ func (h *happening) play(ctx context.Context, line string) error {
 		}
 	}
 	h.now = at
-	if err := h.happen(ctx, ref, words[3], strings.Join(words[4:], " ")); err != nil {
+	happen := h.happen
+	if strings.HasPrefix(words[2], aboutWorkflow) {
+		happen = h.operate
+	}
+	if err := happen(ctx, ref, words[3], strings.Join(words[4:], " ")); err != nil {
 		return err
 	}
 	return h.follow(ctx)
+}
+
+// operate does what a line says of a workflow.
+func (h *happening) operate(ctx context.Context, ref crm.Ref, verb, rest string) error {
+	workflow := ref.ID
+	switch verb {
+	case "pushed":
+		h.later = slices.DeleteFunc(h.later, func(one string) bool { return one == workflow })
+		return h.publish(ctx, rest == "with existing")
+	case "turns":
+		return h.books.SetSwitch(ctx, workflow, rest, h.now)
+	case "ticks": // the time of its schedule comes
+		bulk := plan.Bulk{Workflow: workflow, At: h.now}
+		for !bulk.Done {
+			var err error
+			if bulk, err = (&enroll.Activities{Store: h.books}).Page(ctx, bulk); err != nil {
+				return err
+			}
+		}
+		return nil
+	case "called":
+		var payload map[string]any
+		if err := unmarshal([]byte(rest), &payload); err != nil {
+			return err
+		}
+		_, err := h.router.Webhook(ctx, workflow, "", payload, h.now)
+		if errors.Is(err, enroll.ErrNobody) || errors.Is(err, enroll.ErrSeveral) {
+			h.show(ref.String(), "enrolls nobody", err.Error())
+			return nil
+		}
+		return err
+	case "counted":
+		enrolled, converted, err := h.books.Conversions(ctx, workflow)
+		h.show(ref.String(), "met the goal", fmt.Sprintf("%d of %d", converted, enrolled))
+		return err
+	}
+	return fmt.Errorf("nothing is called %q: %s", verb, howToWrite)
 }
 
 func (h *happening) happen(ctx context.Context, ref crm.Ref, verb, rest string) error {
 	switch verb {
 	case "is":
 		return h.write(ctx, ref, rest)
-	case "did":
+	case "did", "yesterday": // told now, it happened a day before
 		kind, data, _ := strings.Cut(rest, " ")
 		event := plan.Event{Type: kind, Record: ref.String(), At: h.now}
+		if verb == "yesterday" {
+			event.At = h.now.AddDate(0, 0, -1)
+		}
 		if data != "" {
 			if err := unmarshal([]byte(data), &event.Properties); err != nil {
 				return err
@@ -108,6 +176,15 @@ func (h *happening) happen(ctx context.Context, ref crm.Ref, verb, rest string) 
 		return h.enter(ctx, plan.Intent{Workflow: rest, Record: ref.String(), Way: "by hand"})
 	case "completes":
 		return h.leave(ctx, rest, ref, plan.ExitCompleted)
+	case "associated", "merged":
+		other, err := crm.ParseRef(strings.TrimPrefix(rest, "into "))
+		if err != nil {
+			return err
+		}
+		if verb == "merged" {
+			return h.books.Merge(ctx, other, ref, h.now, "scenario")
+		}
+		return h.books.Associate(ctx, ref, other, "", false, h.now)
 	case "deleted":
 		return h.books.Delete(ctx, ref, h.now)
 	case "restored":

@@ -1,42 +1,11 @@
 package testsuite_test
 
 import (
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
-	"github.com/millrace/millrace/internal/golden"
 	"github.com/millrace/millrace/testsuite"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/tools/txtar"
 )
-
-// TestEntering walks the rules about who enters and leaves (semantics §2.2 to §2.7), one file each in testdata/entering.
-func TestEntering(t *testing.T) {
-	t.Parallel()
-	files, err := filepath.Glob("testdata/entering/*.txtar")
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			t.Parallel()
-			content, err := os.ReadFile(file)
-			require.NoError(t, err)
-			workspace, script := txtar.Parse(content), &txtar.Archive{}
-			script.Comment, workspace.Comment = workspace.Comment, nil
-			script.Files = workspace.Files[len(workspace.Files)-2:]
-			workspace.Files = workspace.Files[:len(workspace.Files)-2]
-			scenario, problems := testsuite.ReadScenario(file, txtar.Format(script))
-			require.Empty(t, problems)
-			_, err = scenario.Run(t.Context(), compiled(t, string(txtar.Format(workspace))))
-			require.NoError(t, err)
-			shown := txtar.Parse(scenario.Content())
-			workspace.Comment, workspace.Files = shown.Comment, append(workspace.Files, shown.Files...)
-			golden.Equal(t, file, string(txtar.Format(workspace)))
-		})
-	}
-}
 
 func TestAScenarioSaysWhichLineIsWrong(t *testing.T) {
 	t.Parallel()

@@ -36,6 +36,7 @@ timeline, effects, exit. Parts that are left out are not compared.
 A scenario with a part "happens" is about who enters and leaves: each of its
 lines is something that happens to a record, as in
   2027-03-01 09:00 contact/1 is {"city": "Rome"}
+or to a workflow, as in "workflow/welcome turns off",
 and its part "follows" is who then enters which workflow, is refused or leaves.`,
 		Example: "  millrace test examples/trial-nurture",
 		Args:    arguments(0, 1),

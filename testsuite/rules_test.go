@@ -1,0 +1,88 @@
+package testsuite_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/millrace/millrace/internal/golden"
+	"github.com/millrace/millrace/testsuite"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/tools/txtar"
+)
+
+// ruleBook is the table of the rules of enrollment, each with what shows it.
+const ruleBook = "rules/README.md"
+
+// TestRules walks the scenarios of the rules. Each is a workspace and what happens in it, in one file.
+func TestRules(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("rules/*.txtar")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			content, err := os.ReadFile(file)
+			require.NoError(t, err)
+			archive := txtar.Parse(content)
+			require.Regexp(t, `^# `, string(archive.Comment), "the first line says the rule")
+			workspace, script := &txtar.Archive{}, &txtar.Archive{Comment: archive.Comment}
+			for _, part := range archive.Files {
+				if strings.Contains(part.Name, "/") {
+					workspace.Files = append(workspace.Files, part)
+				} else {
+					script.Files = append(script.Files, part)
+				}
+			}
+			scenario, problems := testsuite.ReadScenario(file, txtar.Format(script))
+			require.Empty(t, problems)
+			_, err = scenario.Run(t.Context(), compiled(t, string(txtar.Format(workspace))))
+			require.NoError(t, err)
+			shown := txtar.Parse(scenario.Content())
+			golden.Equal(t, file, string(txtar.Format(&txtar.Archive{Comment: shown.Comment, Files: append(workspace.Files, shown.Files...)})))
+		})
+	}
+}
+
+// TestEveryRuleIsShown walks the table: each rule names a scenario, or a line of another test, that is there; each section has
+// its rules, and no scenario is without one.
+func TestEveryRuleIsShown(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile(ruleBook)
+	require.NoError(t, err)
+	link := regexp.MustCompile(`\[([^\]]+)\]\(([^)]+)\)`)
+	sections, shown := []string{}, []string{}
+	for line := range strings.Lines(string(content)) {
+		if heading, is := strings.CutPrefix(line, "## §"); is {
+			section, _, _ := strings.Cut(heading, " ")
+			sections = append(sections, section)
+		}
+		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| rule ") {
+			continue
+		}
+		rule, by, _ := strings.Cut(strings.TrimPrefix(line, "| "), " | ")
+		links := link.FindAllStringSubmatch(by, -1)
+		require.NotEmpty(t, links, "nothing shows the rule %q", rule)
+		for _, one := range links {
+			said, target := one[1], one[2]
+			file, err := os.ReadFile(filepath.Join("rules", target))
+			require.NoError(t, err, rule)
+			if filepath.Ext(target) == ".txtar" {
+				require.Equal(t, strings.TrimSuffix(filepath.Base(target), ".txtar"), said, "a scenario is called as its file")
+				shown = append(shown, filepath.Base(target))
+			} else {
+				require.Contains(t, string(file), said, rule)
+			}
+		}
+	}
+	require.Equal(t, []string{"2.2", "2.3", "2.4", "2.5", "2.6", "2.7", "2.8", "2.9", "2.10", "4.12"}, sections)
+	files, err := filepath.Glob("rules/*.txtar")
+	require.NoError(t, err)
+	for _, file := range files {
+		require.True(t, slices.Contains(shown, filepath.Base(file)), "%s shows no rule of the table", file)
+	}
+}
