@@ -9,16 +9,16 @@ import (
 )
 
 type addToStaticListConfig struct {
-	List crm.ListName `json:"list" doc:"Static list for records of that type." required:"true"`
-	On   crm.Target   `json:"on,omitzero" doc:"Records to add; the enrolled record if left out."`
+	List crm.StaticListName `json:"list" doc:"Static list for records of that type." required:"true"`
+	On   crm.Target         `json:"on,omitzero" doc:"Records to add; the enrolled record if left out."`
 }
 
 var addToStaticList = action.Define(action.Spec[addToStaticListConfig]{
 	ID:       "add_to_static_list",
 	Category: action.Marketing,
 	Summary:  "Put records on a static list",
-	Doc: `Who is on the list already stays there, and counts as unchanged. A list that filters its members takes none by hand
-(` + "`invalid-value`" + `). Without a record the action is skipped.
+	Doc: `Who is on the list already stays there, and counts as unchanged. A list that filters its members takes none by hand:
+` + "`check`" + ` says so, and an action that was published before fails (` + "`invalid-value`" + `). Without a record the action is skipped.
 
 HubSpot allows contacts, companies and deals; here it is any type of record. Unconfirmed, and so our design: skipping, and the output.`,
 	Example: `add_to_static_list: {list: vip}`,

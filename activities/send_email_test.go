@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -175,13 +176,17 @@ func TestSendEmailNotSent(t *testing.T) {
 			b.publish(store.Publication{Account: account(t, func(a *crm.Account) { a.Sender = crm.Sender{} })})
 		},
 		"no-email": func(b *bench) { b.publish(store.Publication{Assets: map[string][]byte{}}) },
+		"opted-out ": func(b *bench) { // of all, whatever was said of one
+			require.NoError(t, b.store.SetSubscription(t.Context(), ada, "newsletter", "opted_in", monday))
+			require.NoError(t, b.store.SetSubscription(t.Context(), ada, crm.EverySubscription, "opted_out", monday))
+		},
 	} {
 		t.Run(reason, func(t *testing.T) {
 			t.Parallel()
 			b := mailer(t, marketing, "send_email: {email: welcome}")
 			prepare(b)
 			_, err := b.run()
-			requirePermanent(t, err, reason)
+			requirePermanent(t, err, strings.TrimSpace(reason))
 			require.Empty(t, b.sent())
 		})
 	}

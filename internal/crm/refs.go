@@ -27,6 +27,7 @@ type (
 	PropertyName     = Name[propertyKind]     // a property of the record that the config is about
 	ObjectName       = Name[objectKind]       // a record type
 	ListName         = Name[listKind]         // a file in lists/
+	StaticListName   = Name[staticListKind]   // a list that records are put on
 	CalendarName     = Name[calendarKind]     // a file in calendars/
 	EmailName        = Name[emailKind]        // a file in emails/
 	MessageName      = Name[messageKind]      // a file in messages/
@@ -41,6 +42,9 @@ type (
 	EventType        = Name[eventKind]        // a type of event
 	Secret           = Name[secretKind]       // a secret, written as secret://NAME
 )
+
+// ReferenceStaticList is the kind of a reference to a list that records are put on and taken off.
+const ReferenceStaticList = "static list"
 
 // nameKind says what a Name stands for.
 type nameKind interface{ spec() nameSpec }
@@ -69,6 +73,7 @@ type (
 	propertyKind     struct{}
 	objectKind       struct{}
 	listKind         struct{}
+	staticListKind   struct{}
 	calendarKind     struct{}
 	emailKind        struct{}
 	messageKind      struct{}
@@ -92,6 +97,9 @@ func (objectKind) spec() nameSpec {
 }
 func (listKind) spec() nameSpec {
 	return nameSpec{kind: "list", doc: "List of the workspace.", valid: plainName, rule: plainRule}
+}
+func (staticListKind) spec() nameSpec {
+	return nameSpec{kind: ReferenceStaticList, doc: "List of the workspace that has no filter.", valid: plainName, rule: plainRule}
 }
 func (calendarKind) spec() nameSpec {
 	return nameSpec{kind: "calendar", doc: "Calendar of the workspace: its file in calendars/ without the ending.", valid: plainName, rule: plainRule}

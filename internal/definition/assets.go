@@ -21,6 +21,8 @@ type List struct {
 	Description string         `json:"description,omitempty" doc:"Who is on it."`
 	Object      crm.ObjectName `json:"object,omitzero" doc:"Type of the records on it." default:"contact"`
 	Filter      *crm.Filter    `json:"filter,omitempty" doc:"Who is on it; without a filter, who was put there."`
+
+	path string
 }
 
 // Calendar is days on which workflows pause, such as the holidays of a country.

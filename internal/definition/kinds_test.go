@@ -87,6 +87,11 @@ type enrollConfig struct {
 	Workflow crm.WorkflowName `json:"workflow" doc:"Where to." required:"true"`
 }
 
+type staticListConfig struct {
+	List crm.StaticListName `json:"list" doc:"List." required:"true"`
+	On   crm.Target         `json:"on,omitzero" doc:"Records to add."`
+}
+
 // define makes a kind of a spec that says only what a test needs.
 func define[C any](spec action.Spec[C]) action.Kind {
 	spec.Summary, spec.Example = "Tests", spec.ID+": {}"
@@ -122,6 +127,7 @@ func testKinds() []action.Kind {
 		define(action.Spec[adjustConfig]{ID: "adjust_number_property", Category: action.CRM, Effect: action.Edits, Local: true, Outputs: []action.Output{{Name: "value", Type: "number"}}}),
 		define(action.Spec[editConfig]{ID: "edit_record", Category: action.CRM, Effect: action.Edits, Local: true}),
 		define(action.Spec[rotateConfig]{ID: "rotate_record_to_owner", Category: action.CRM}),
+		define(action.Spec[staticListConfig]{ID: "add_to_static_list", Category: action.Marketing, Effect: action.Edits, Local: true}),
 		define(action.Spec[struct{}]{ID: "delete_contact", Category: action.CRM, Objects: []string{"contact"}}),
 		define(action.Spec[callConfig]{ID: "send_webhook", Channel: "webhook", Category: action.Data}),
 	}

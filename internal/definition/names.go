@@ -141,6 +141,8 @@ func (c *checker) reference(name crm.Reference, object string, act *Action) {
 		}
 	case kind == "object":
 		c.object(text, name.Pos())
+	case kind == crm.ReferenceStaticList:
+		c.staticList(text, object, name.Pos())
 	case c.in != nil:
 		if known, listed := c.in.names(kind); listed && !slices.Contains(known, text) {
 			c.found.Errorf(name.Pos(), "unknown-"+kind, "there is no %s %q in the workspace", kind, text).Suggest(text, known)
@@ -152,6 +154,25 @@ func (c *checker) reference(name crm.Reference, object string, act *Action) {
 		if kind == "workflow" && act != nil && object != "" { // named by the action itself, not by a filter
 			c.sameObject(text, name.Pos())
 		}
+	}
+}
+
+// staticList reports a list that is not there, whose filter says who is on it, or that is for another type of record
+// (semantics §3.6).
+func (c *checker) staticList(name, object string, pos schema.Pos) {
+	if c.in == nil {
+		return
+	}
+	list, found := c.in.Lists[name]
+	switch {
+	case !found:
+		known, _ := c.in.names("list")
+		c.found.Errorf(pos, "unknown-list", "there is no list %q in the workspace", name).Suggest(name, known)
+	case list.Filter != nil:
+		c.found.Errorf(pos, "active-list", "nobody is put on the list %q or taken off it: its filter says who is on it", name).
+			Hint = "change what the filter asks about, or take the filter out of " + list.path
+	case object != "" && list.Object.Text != object:
+		c.found.Errorf(pos, "wrong-object", "the list %q is for records of %s, not of %s", name, list.Object.Text, object)
 	}
 }
 

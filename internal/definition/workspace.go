@@ -330,7 +330,7 @@ func (r *workspaceReader) readObject(name string) {
 }
 
 func (r *workspaceReader) readList(name, stem string) {
-	list := &List{}
+	list := &List{path: name}
 	node := r.decode(name, list)
 	r.Lists[stem] = list
 	if list.List != "" && list.List != stem {

@@ -17,7 +17,7 @@ func TestWorkspaceOfTheLanguage(t *testing.T) {
 	workspace := testWorkspace(t)
 	require.Equal(t, "Europe/Rome", workspace.Account.TimeZone)
 	require.Equal(t, []string{"thanks", "welcome"}, must(workspace.names("email")))
-	require.Equal(t, []string{"do-not-contact", "partners"}, must(workspace.names("list")))
+	require.Equal(t, []string{"customers", "do-not-contact", "fleet", "partners"}, must(workspace.names("list")))
 	require.Equal(t, []string{"ada", "ada@hillwater.example"}, must(workspace.names("user")))
 	require.Equal(t, []string{"enterprise-sales"}, workspace.Teams)
 	require.Equal(t, []string{"onboarding", "trial-nurture"}, must(workspace.names("workflow")))
