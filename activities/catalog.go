@@ -40,6 +40,7 @@ func Kinds() []action.Kind {
 
 		addToStaticList,
 		removeFromStaticList,
+		setMarketingContactStatus,
 
 		formatData,
 		sendWebhook,

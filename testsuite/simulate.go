@@ -296,7 +296,8 @@ func (s *simulation) catchUp(ctx context.Context, now time.Time) error {
 			return err
 		}
 	}
-	return nil
+	_, err := s.books.TakeEffect(ctx, now)
+	return err
 }
 
 func (s *simulation) apply(ctx context.Context, entry *planned) error {

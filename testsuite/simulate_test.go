@@ -124,3 +124,25 @@ func TestInputOfASimulationIsOneJSONValue(t *testing.T) {
 		require.ErrorContains(t, err, wants, text)
 	}
 }
+
+func TestSimulationMakesWhatWasScheduled(t *testing.T) {
+	t.Parallel()
+	shown, err := testsuite.Simulate(t.Context(), testsuite.Simulation{
+		Workspace: compiled(t, `
+-- workflows/journey.yaml --
+workflow: journey
+object: contact
+actions:
+  - {id: stop, set_marketing_contact_status: {status: non_marketing}}
+  - {id: wait, delay_set_amount: {for: 27d}}
+  - {id: still, branch_value_equals: {value: "{{ contact.marketing_status }}", branches: [{name: "no", is: non_marketing}]}, then: {"no": [], default: []}}
+  - {id: month, delay_set_amount: {for: 1d}}
+  - {id: over, branch_value_equals: {value: "{{ contact.marketing_status }}", branches: [{name: "no", is: non_marketing}]}, then: {"no": [], default: []}}
+`),
+		Workflow: "journey", Start: time.Date(2027, 1, 4, 9, 0, 0, 0, time.UTC),
+		Record: testsuite.SimulatedRecord{Object: "contact", ID: "1", Properties: map[string]any{"marketing_status": "marketing"}},
+	})
+	require.NoError(t, err)
+	require.Equal(t, "non_marketing from 2027-02-01 for 1", shown.Steps[0].Note)
+	require.Equal(t, "default no", shown.Steps[2].Port+" "+shown.Steps[4].Port)
+}

@@ -108,11 +108,13 @@ func Run(ctx context.Context, options Options) error {
 	}
 	w := worker.New(options.Temporal, queue, tuned)
 	Register(w, options)
+	makeScheduled(ctx, options) // nobody is to see what is overdue
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("starting the worker on task queue %s: %w", queue, err)
 	}
 	go carryOutSwitches(ctx, options)
 	go keepHouse(ctx, options)
+	go keepScheduled(ctx, options)
 	limited := &channels{options: options, tuned: tuned}
 	defer func() { // all drain at once
 		var draining sync.WaitGroup

@@ -8,15 +8,16 @@ import (
 // Account is what millrace.yaml says about the whole workspace. Secrets stand in it only as
 // secret://NAME.
 type Account struct {
-	Name      string    `json:"name,omitempty" doc:"Name of the company, in tokens as account.name."`
-	TimeZone  string    `json:"time_zone,omitempty" doc:"IANA zone in which delays, windows and dates are read." default:"UTC"`
-	Sender    Sender    `json:"sender,omitzero" doc:"Who mail comes from unless it says otherwise."`
-	GDPR      bool      `json:"gdpr,omitempty" doc:"Send marketing mail only to people who opted in."`
-	Providers Providers `json:"providers,omitzero" doc:"What sends; without a provider messages go to the outbox."`
-	Egress    Egress    `json:"egress,omitzero" doc:"Which networks webhooks may reach beyond the public internet."`
-	Quotas    Quotas    `json:"quotas,omitempty" doc:"How many calls leave by a channel in a time, such as email or webhook; the others wait for their turn."`
-	Retention Retention `json:"retention,omitzero" doc:"How long logs are kept."`
-	Sources   Sources   `json:"sources,omitzero" doc:"Streams that millrace serve takes events from."`
+	Name      string      `json:"name,omitempty" doc:"Name of the company, in tokens as account.name."`
+	TimeZone  string      `json:"time_zone,omitempty" doc:"IANA zone in which delays, windows and dates are read." default:"UTC"`
+	Sender    Sender      `json:"sender,omitzero" doc:"Who mail comes from unless it says otherwise."`
+	GDPR      bool        `json:"gdpr,omitempty" doc:"Send marketing mail only to people who opted in."`
+	Renewal   CalendarDay `json:"renewal,omitzero" doc:"Day on which the account renews, as 03-15: contacts that became non-marketing before count as such from then, if it comes before the first of the next month."`
+	Providers Providers   `json:"providers,omitzero" doc:"What sends; without a provider messages go to the outbox."`
+	Egress    Egress      `json:"egress,omitzero" doc:"Which networks webhooks may reach beyond the public internet."`
+	Quotas    Quotas      `json:"quotas,omitempty" doc:"How many calls leave by a channel in a time, such as email or webhook; the others wait for their turn."`
+	Retention Retention   `json:"retention,omitzero" doc:"How long logs are kept."`
+	Sources   Sources     `json:"sources,omitzero" doc:"Streams that millrace serve takes events from."`
 }
 
 // Sender is the address that mail comes from.

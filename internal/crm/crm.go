@@ -135,6 +135,10 @@ type Reader interface {
 	Subscription(ctx context.Context, ref Ref, subscription string) (string, error)
 	// Consent returns what an address wants to get of a subscription type. Without a word of it the state is "".
 	Consent(ctx context.Context, channel, address, subscription string) (Consent, error)
+	// Scheduled returns the change of a property that is to come, if there is one.
+	Scheduled(ctx context.Context, ref Ref, property string) (change Scheduled, found bool, err error)
+	// Audience returns the id that a network gave an audience which was made here. Errors: ErrNotFound.
+	Audience(ctx context.Context, account, name string) (id string, err error)
 	// User finds a user by id or address. Errors: ErrNotFound.
 	User(ctx context.Context, id string) (User, error)
 	// Team returns the members of a team, those with it as primary team first. Errors: ErrNotFound.
@@ -169,6 +173,16 @@ type Records interface {
 	RemoveFromList(ctx context.Context, list string, ref Ref) (removed bool, err error)
 	// SetConsent writes down what an address wants to get, for every record that has it. Errors: ErrInvalid.
 	SetConsent(ctx context.Context, consent Consent, at time.Time) error
+	// Schedule writes down a change that takes effect later, in the place of one of the same property. Errors:
+	// ErrNotFound, ErrDeleted, ErrInvalid.
+	Schedule(ctx context.Context, change Scheduled) error
+	// Unschedule forgets the change of a property that is to come, and tells whether there was one.
+	Unschedule(ctx context.Context, ref Ref, property string) (bool, error)
+	// ClaimAudience returns the id of an audience that was made here, or tells whether maker is to make it: nobody else
+	// does until that time.
+	ClaimAudience(ctx context.Context, account, name, maker string, now, until time.Time) (id string, mine bool, err error)
+	// KeepAudience keeps the id of an audience that was made.
+	KeepAudience(ctx context.Context, account, name, id string) error
 	// Upsert creates a record or changes the given properties of it, read-only ones included, which only the system
 	// writes. Errors: ErrDeleted, ErrInvalid.
 	Upsert(ctx context.Context, ref Ref, values map[string]string, at time.Time, source string) (record Record, created bool, err error)

@@ -123,20 +123,28 @@ func (w Window) delay(date Date, zone *time.Location, draw float64) time.Duratio
 
 // UnmarshalNode reads 12-25 or 2027-08-16.
 func (c *CalendarDay) UnmarshalNode(node *schema.Node, d *schema.Diagnostics) {
-	text, everyYear := node.Value, len(node.Value) == len("12-25")
-	if everyYear {
-		text = "2024-" + text // a leap year
-	}
-	day, err := ParseDate(text)
+	day, err := parseCalendarDay(node.Value)
 	if err != nil || !node.IsScalar() {
 		d.Errorf(node.Pos, codeWrongValue, "%s is not a day: write 12-25 for every year, or 2027-08-16", node.What())
 		return
 	}
-	*c = CalendarDay(day)
-	if everyYear {
-		c.Year = 0
-	}
+	*c = day
 }
+
+func parseCalendarDay(text string) (CalendarDay, error) {
+	everyYear := len(text) == len("12-25")
+	if everyYear {
+		text = "2024-" + text // a leap year
+	}
+	day, err := ParseDate(text)
+	if everyYear {
+		day.Year = 0
+	}
+	return CalendarDay(day), err
+}
+
+// IsZero tells whether the day is missing.
+func (c CalendarDay) IsZero() bool { return c == CalendarDay{} }
 
 // String writes the source form.
 func (c CalendarDay) String() string {
@@ -148,6 +156,16 @@ func (c CalendarDay) String() string {
 
 // MarshalJSON writes the source form.
 func (c CalendarDay) MarshalJSON() ([]byte, error) { return json.Marshal(c.String()) }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (c *CalendarDay) UnmarshalJSON(data []byte) (err error) {
+	var text string
+	if err := json.Unmarshal(data, &text); err != nil {
+		return err
+	}
+	*c, err = parseCalendarDay(text)
+	return err
+}
 
 // Describe tells readers about the source form.
 func (CalendarDay) Describe() schema.Description {

@@ -261,6 +261,7 @@ var ofRecord = []string{
 	`DELETE FROM subscriptions WHERE record = $1`,
 	`DELETE FROM events WHERE record = $1`,
 	`DELETE FROM matches WHERE record = $1`,
+	`DELETE FROM scheduled_changes WHERE record = $1`,
 }
 
 // Merge is Tx.Merge in a transaction of its own.
