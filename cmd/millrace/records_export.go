@@ -21,7 +21,7 @@ func (a *app) exportRecordsCommand() *cobra.Command {
 		Long: `Write records of a type to standard output as a CSV file that
 ` + "`millrace records import`" + ` reads: their ids, and the properties that any of
 them has, or those that are named. Deleted ones are left out.`,
-		Example: "  millrace records export contact --matching '{property: city, is: Rome}' > people.csv",
+		Example: "  millrace records export contact --matching '{list: vip}' > people.csv",
 		Args:    arguments(1, 1),
 		RunE: func(command *cobra.Command, args []string) error {
 			return a.withStore(command.Context(), func(books *store.Store) error {
