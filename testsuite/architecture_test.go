@@ -39,7 +39,7 @@ var layers = map[string]string{
 	"internal/store":              "internal/plan internal/crm",
 	"workflows":                   "internal/plan",
 	"internal/enroll":             "internal/plan workflows internal/store internal/crm",
-	"internal/ingest":             "internal/plan internal/crm internal/store internal/enroll",
+	"internal/ingest":             "internal/plan internal/crm internal/store",
 	"internal/api":                "internal/plan internal/crm internal/store internal/enroll internal/ingest",
 	"internal/publish":            "internal/plan internal/schema internal/crm internal/definition internal/store",
 	"internal/importer":           "internal/action internal/plan internal/schema internal/crm internal/definition activities",

@@ -34,6 +34,7 @@ var consoles = map[string]string{
 	"docs/operations.md: temporal operator namespace create":                                    needsOfficial,
 	"docs/operations.md: createdb":                                                              "TestConsolesOfOperationsRun",
 	"docs/operations.md: millrace worker":                                                       "TestConsolesOfOperationsRun",
+	"docs/operations.md: millrace serve":                                                        "TestServeKilledAgainAndAgainKeepsWhatItAnswered does the same at a port that is free",
 	"docs/operations.md: temporal task-queue describe":                                          needsOfficial,
 	"docs/operations.md: temporal workflow list --query 'TemporalReportedProblems IS NOT NULL'": needsOfficial,
 	"docs/operations.md: temporal activity reset":                                               needsOfficial,

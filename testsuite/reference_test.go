@@ -9,6 +9,7 @@ import (
 
 	"github.com/millrace/millrace/activities"
 	"github.com/millrace/millrace/internal/action"
+	"github.com/millrace/millrace/internal/api"
 	"github.com/millrace/millrace/internal/definition"
 	"github.com/millrace/millrace/internal/golden"
 	"github.com/millrace/millrace/internal/schema"
@@ -21,7 +22,10 @@ func TestReferenceIsFresh(t *testing.T) {
 	t.Parallel()
 	described, err := json.MarshalIndent(definition.JSONSchema(activities.Kinds()), "", "  ")
 	require.NoError(t, err)
+	openapi, err := api.Document()
+	require.NoError(t, err)
 	for name, content := range map[string]string{
+		"openapi.json":           string(openapi),
 		"actions.md":             actionReference(t, activities.Kinds()),
 		"definition.schema.json": string(described) + "\n",
 	} {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+	"github.com/millrace/millrace/internal/api"
 	"github.com/millrace/millrace/internal/definition"
 	"github.com/millrace/millrace/internal/devserver"
 	"github.com/millrace/millrace/internal/enroll"
@@ -27,6 +28,7 @@ import (
 	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/sdk/client"
 	temporallog "go.temporal.io/sdk/log"
+	"golang.org/x/sync/errgroup"
 )
 
 const (
@@ -34,19 +36,19 @@ const (
 	claimTime  = 2 * time.Second // longest wait for somebody who looks whether a `millrace dev` runs
 )
 
-// ports are where an embedded server would like to listen.
-type ports struct{ server, ui int }
+// ports are where embedded servers would like to listen.
+type ports struct{ server, ui, api int }
 
 func newDev(a *app) *cobra.Command {
 	var wanted ports
 	command := &cobra.Command{
 		Use:   "dev [WORKSPACE]",
 		Short: "Run a workspace on this machine, with everything embedded",
-		Long: `Run a workspace: a Temporal server with its Web UI, a worker and a database, in
-this process and its child. The workspace is pushed now, and again whenever a
-file in it changes; while it has errors, the last good revisions stay. Other
-commands find what runs here by themselves. State is kept in .millrace/; Ctrl-C
-stops everything.
+		Long: `Run a workspace: a Temporal server with its Web UI, a worker, the HTTP API and a
+database, in this process and its child. The workspace is pushed now, and again
+whenever a file in it changes; while it has errors, the last good revisions
+stay. Other commands find what runs here by themselves. State is kept in
+.millrace/; Ctrl-C stops everything.
 
 When TEMPORAL_ADDRESS names a server, it is used and none is started.`,
 		Example: "  millrace dev examples/trial-nurture",
@@ -62,6 +64,7 @@ When TEMPORAL_ADDRESS names a server, it is used and none is started.`,
 	a.databaseFlag(command)
 	command.Flags().IntVar(&wanted.server, "port", 7233, "`port` of the Temporal server; when it is taken, a free one is chosen")
 	command.Flags().IntVar(&wanted.ui, "ui-port", 8233, "`port` of the Web UI; when it is taken, a free one is chosen")
+	command.Flags().IntVar(&wanted.api, "api-port", apiPort, "`port` of the HTTP API; when it is taken, a free one is chosen")
 	return command
 }
 
@@ -89,6 +92,9 @@ func (a *app) dev(ctx context.Context, path string, wanted ports) (err error) {
 		return err
 	}
 	defer closing(books, &err)
+	if err := a.admit(ctx, books); err != nil {
+		return err
+	}
 	server, err := a.devTemporal(ctx, state, wanted)
 	if err != nil {
 		return err
@@ -96,16 +102,28 @@ func (a *app) dev(ctx context.Context, path string, wanted ports) (err error) {
 	defer func() { err = errors.Join(err, server.stop()) }()
 
 	ctx, cancel := context.WithCancel(ctx)
-	worked := make(chan error, 1)
-	go func() {
-		worked <- worker.Run(ctx, worker.Options{Temporal: server.temporal.Client, Namespace: server.Namespace, Store: books, Kinds: a.Kinds, Log: a.log(slog.LevelWarn)})
+	people := &enroll.Client{Temporal: server.temporal, Store: books}
+	watch := watcher{app: a, path: path, folder: folder, client: people}
+	watch.push(ctx) // before the API, which looks into the settings
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(free(wanted.api))))
+	if err != nil {
 		cancel()
-	}()
-	defer func() { cancel(); err = errors.Join(err, <-worked) }()
+		return fmt.Errorf("listening for the API: %w", err)
+	}
+	working, log := errgroup.Group{}, a.log(slog.LevelWarn)
+	for _, work := range []func() error{
+		func() error {
+			return worker.Run(ctx, worker.Options{Temporal: server.temporal.Client, Namespace: server.Namespace, Store: books, Kinds: a.Kinds, Log: log})
+		},
+		func() error { return a.answer(ctx, people, listener, api.DefaultRate, log) },
+	} {
+		working.Go(func() error { defer cancel(); return work() })
+	}
+	defer func() { cancel(); err = errors.Join(err, working.Wait()) }()
 
-	runs := running{Workspace: folder, Address: server.Address, Namespace: server.Namespace, UI: server.ui, Database: url, PID: os.Getpid()}
-	watch := watcher{app: a, path: path, folder: folder, client: &enroll.Client{Temporal: server.temporal, Store: books}}
-	watch.push(ctx)
+	runs := running{
+		Workspace: folder, Address: server.Address, Namespace: server.Namespace, UI: server.ui, API: "http://" + listener.Addr().String(), Database: url, PID: os.Getpid(),
+	}
 	if err := tellOthers(state, runs); err != nil {
 		return err
 	}
@@ -117,7 +135,7 @@ func (a *app) dev(ctx context.Context, path string, wanted ports) (err error) {
 
 func (r running) print(w io.Writer) {
 	fmt.Fprintf(w, "\nMillrace runs %s\n\n", r.Workspace)
-	rows := [][]string{{"  Temporal server", r.Address + " (namespace " + r.Namespace + ")"}, {"  Database", r.Database}}
+	rows := [][]string{{"  Temporal server", r.Address + " (namespace " + r.Namespace + ")"}, {"  HTTP API", r.API}, {"  Database", r.Database}}
 	if r.UI != "" {
 		rows = append([][]string{{"  Temporal Web UI", r.UI}}, rows...)
 	}

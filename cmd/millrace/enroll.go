@@ -132,7 +132,11 @@ func (a *app) enrollAll(ctx context.Context, client *enroll.Client, revision pla
 	var done atomic.Int64
 	for i, ref := range refs {
 		group.Go(func() error {
-			started, err := enrollOne(ctx, client, revision, ref)
+			var started enroll.Started
+			err := a.audited(ctx, client.Store, store.DeedEnroll, revision.Workflow+"/"+ref.String(), func() (err error) {
+				started, err = enrollOne(ctx, client, revision, ref)
+				return err
+			})
 			if err == nil && wait {
 				err = admitted(ctx, client.Store, started)
 			}

@@ -222,7 +222,7 @@ func (a *app) operateMany(ctx context.Context, books *store.Store, workflow stri
 	if err != nil {
 		return err
 	}
-	job := store.Job{Workflow: workflow, Operation: do.update, Argument: do.argument, Selection: s.String(), By: a.Environment.get("USER"), Began: a.Now()}
+	job := store.Job{Workflow: workflow, Operation: do.update, Argument: do.argument, Selection: s.String(), By: a.who.Name, Began: a.Now()}
 	if s.dryRun {
 		return a.foretell(ctx, books, newest, job, do, whom)
 	}
@@ -245,6 +245,10 @@ func (a *app) operateMany(ctx context.Context, books *store.Store, workflow stri
 		ids[i] = one.ID
 	}
 	if job, err = books.AddJob(ctx, job, ids); err != nil {
+		return err
+	}
+	deed := a.deed(do.update, workflow, nil, map[string]any{"job": job.ID, "selection": job.Selection, "people": len(ids)})
+	if _, err := books.Audit(ctx, deed); err != nil {
 		return err
 	}
 	return a.carry(ctx, books, job, s.rate)

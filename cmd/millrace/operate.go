@@ -93,7 +93,8 @@ func (a *app) operate(ctx context.Context, books *store.Store, workflow string, 
 	lines, failed := []operated{}, 0
 	for _, ref := range refs {
 		line := operated{Record: ref.String(), WorkflowID: plan.WorkflowID(workflow, ref.String())}
-		if err := do.do(ctx, client, newest, ref); err != nil {
+		err := a.audited(ctx, books, do.update, workflow+"/"+ref.String(), func() error { return do.do(ctx, client, newest, ref) })
+		if err != nil {
 			line.Error = oneLine(err)
 			failed++
 		}

@@ -44,6 +44,7 @@ type running struct {
 	Address   string `json:"address"`   // of the Temporal server
 	Namespace string `json:"namespace"` // of Temporal
 	UI        string `json:"ui"`        // of Temporal; "" when the server is somebody else's
+	API       string `json:"api"`       // address of the HTTP API
 	Database  string `json:"database"`
 	PID       int    `json:"pid"`
 }
@@ -139,6 +140,9 @@ func (a *app) withStore(ctx context.Context, do func(books *store.Store) error) 
 		return err
 	}
 	defer closing(books, &err)
+	if err := a.admit(ctx, books); err != nil {
+		return err
+	}
 	return do(books)
 }
 

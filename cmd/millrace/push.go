@@ -128,6 +128,9 @@ func (a *app) push(ctx context.Context, folder string, how pushing) (err error) 
 		return err
 	}
 	defer closing(books, &err)
+	if err := a.admit(ctx, books); err != nil {
+		return err
+	}
 	result, refusal, err := a.pushInto(ctx, books, checked, folder, how)
 	if err != nil {
 		return err
@@ -313,7 +316,7 @@ func (p *publisher) publish(ctx context.Context, tx *store.Tx) error {
 		return errNothing
 	}
 	publication, problems, err := publish.Workspace(p.Workspace, publish.Options{
-		At: p.Now(), By: p.Environment.get("USER"), InFlight: p.how.inFlight, Map: p.how.mapped,
+		At: p.Now(), By: p.who.Name, InFlight: p.how.inFlight, Map: p.how.mapped,
 		Latest: func(workflow string) (*plan.Plan, error) { return latest[workflow], nil },
 	})
 	if err != nil {
@@ -338,6 +341,9 @@ func (p *publisher) publish(ctx context.Context, tx *store.Tx) error {
 	p.elsewhere = slices.DeleteFunc(p.elsewhere, func(one store.Overview) bool { _, here := latest[one.Workflow]; return here })
 	publication.Users, publication.Teams = list(publication.Users), list(publication.Teams) // those who left go
 	publication.EnrollExisting = p.how.existing == existingEnroll
+	if err := p.mayPublish(ctx, tx, publication); err != nil {
+		return err
+	}
 	published, err := tx.Publish(ctx, publication)
 	if err != nil {
 		return err
@@ -349,7 +355,7 @@ func (p *publisher) publish(ctx context.Context, tx *store.Tx) error {
 	if p.how.dryRun || p.Diagnostics.HasErrors() {
 		return errNothing
 	}
-	return nil
+	return p.writeDown(ctx, tx, latest, published)
 }
 
 // changedMeanwhile says how what is there differs from what somebody agreed to.

@@ -128,6 +128,7 @@ func (a *app) showRecord(ctx context.Context, books *store.Store, record crm.Rec
 	if err != nil {
 		return err
 	}
+	record = a.visible(catalog, record)
 	return a.show(typed(catalog, record), func(w io.Writer) {
 		rows := [][]string{{"PROPERTY", "VALUE"}}
 		for _, name := range slices.Sorted(maps.Keys(record.Properties)) {
@@ -135,6 +136,16 @@ func (a *app) showRecord(ctx context.Context, books *store.Store, record crm.Rec
 		}
 		table(w, rows)
 	})
+}
+
+// visible is a record without the properties that the user may not see.
+func (a *app) visible(catalog *crm.Catalog, record crm.Record) crm.Record {
+	record.Properties = maps.Clone(record.Properties)
+	maps.DeleteFunc(record.Properties, func(name, _ string) bool {
+		property, declared := catalog.Property(record.Object, name)
+		return declared && a.who.Access(property) == crm.AccessNone
+	})
+	return record
 }
 
 // typed gives a record's values their types.
@@ -161,8 +172,9 @@ func (a *app) listRecords(ctx context.Context, books *store.Store, object, after
 		return err
 	}
 	shown := []shownRecord{}
-	for _, record := range records {
-		shown = append(shown, typed(catalog, record))
+	for i := range records {
+		records[i] = a.visible(catalog, records[i])
+		shown = append(shown, typed(catalog, records[i]))
 	}
 	return a.show(shown, func(w io.Writer) {
 		rows := [][]string{{"RECORD", "PROPERTIES"}}
@@ -189,14 +201,29 @@ func (a *app) setRecord(ctx context.Context, books *store.Store, ref crm.Ref, pa
 			return usagef("%q is not of the form PROPERTY=VALUE", pair)
 		}
 		object, declared := catalog.Object(ref.Object)
-		if _, known := object.Property(name); declared && !known && !catalog.IsOpen() {
+		property, known := object.Property(name)
+		if declared && !known && !catalog.IsOpen() {
 			return fmt.Errorf("%s has no property %q%s", ref.Object, name, didYouMean(name, propertyNames(object)))
+		} else if known {
+			if err := a.who.MustAccess(ref.Object, property, crm.AccessEdit); err != nil {
+				return err
+			}
 		}
 		values[name] = value
 	}
 	var waiting []string
-	err = books.Tx(ctx, func(tx *store.Tx) (err error) {
-		if _, _, err = tx.Upsert(ctx, ref, values, a.Now(), byHand); err != nil {
+	err = books.Tx(ctx, func(tx *store.Tx) error {
+		before, err := tx.Get(ctx, ref)
+		if err != nil && !errors.Is(err, crm.ErrNotFound) {
+			return err
+		}
+		after, _, err := tx.Upsert(ctx, ref, values, a.Now(), byHand)
+		if err != nil {
+			return err
+		}
+		deed := a.deed(store.DeedSetRecord, ref.String(), nil, nil)
+		deed.Changed(before.Properties, after.Properties)
+		if _, err := tx.Audit(ctx, deed); err != nil {
 			return err
 		}
 		waiting, err = tx.Waiting(ctx)
@@ -230,7 +257,13 @@ func (a *app) deleteRecord(ctx context.Context, books *store.Store, ref crm.Ref,
 	if err := knownRecord(ctx, books, ref); err != nil {
 		return err
 	}
-	if err := books.Delete(ctx, ref, a.Now()); err != nil {
+	if err := books.Tx(ctx, func(tx *store.Tx) error {
+		if err := tx.Delete(ctx, ref, a.Now()); err != nil {
+			return err
+		}
+		_, err := tx.Audit(ctx, a.deed(store.DeedDeleteRecord, ref.String(), nil, nil))
+		return err
+	}); err != nil {
 		return err
 	}
 	a.tellRecord(ctx, books, ref, nil, func(client *enroll.Client, open []plan.Enrollment) (err error) {
@@ -246,7 +279,13 @@ func (a *app) deleteRecord(ctx context.Context, books *store.Store, ref crm.Ref,
 }
 
 func (a *app) restoreRecord(ctx context.Context, books *store.Store, ref crm.Ref, _ []string) error {
-	err := books.Restore(ctx, ref)
+	err := books.Tx(ctx, func(tx *store.Tx) error {
+		if err := tx.Restore(ctx, ref); err != nil {
+			return err
+		}
+		_, err := tx.Audit(ctx, a.deed(store.DeedRestoreRecord, ref.String(), nil, nil))
+		return err
+	})
 	if errors.Is(err, crm.ErrNotFound) {
 		return fmt.Errorf("there is no record %s, deleted or not", ref)
 	}

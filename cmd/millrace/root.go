@@ -14,6 +14,7 @@ import (
 	"unicode"
 
 	"github.com/millrace/millrace/internal/action"
+	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/schema"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -30,9 +31,12 @@ type app struct {
 	Now            func() time.Time
 	Kinds          []action.Kind
 
-	output    string // text or json
-	database  string // --database
-	workspace string // the folder that a command names; "" = the one around Folder
+	output    string    // text or json
+	database  string    // --database
+	workspace string    // the folder that a command names; "" = the one around Folder
+	as        string    // --as
+	command   string    // path of the command that runs, without the program
+	who       crm.Actor // who runs it, once a database is open
 }
 
 // environment is a process's environment as KEY=VALUE; it is an envconfig.EnvLookup.
@@ -130,6 +134,10 @@ the database by --database or MILLRACE_DATABASE. Without them a running
 	root.SetFlagErrorFunc(flagError)
 	a.output = outputText
 	root.PersistentFlags().VarP(&choice{&a.output, []string{outputText, outputJSON}}, "output", "o", "form of the result on standard output")
+	root.PersistentFlags().StringVar(&a.as, "as", a.Environment.get("MILLRACE_USER"), "`user` in whose name it is done, with what users.yaml lets him (default: MILLRACE_USER, else whoever runs it, who may do everything)")
+	root.PersistentPreRun = func(command *cobra.Command, _ []string) {
+		_, a.command, _ = strings.Cut(command.CommandPath(), " ")
+	}
 	author := &cobra.Group{ID: "author", Title: "Write workflows:"}
 	runs := &cobra.Group{ID: "run", Title: "Run them:"}
 	people := &cobra.Group{ID: "people", Title: "See and move records:"}
@@ -141,8 +149,8 @@ the database by --database or MILLRACE_DATABASE. Without them a running
 		}
 	}
 	add(author, newInit(a), newCheck(a), newPush(a), newSimulate(a), newTest(a), newDiff(a), newGraph(a), newImport(a), newKinds(a), newSchema(a))
-	add(runs, newDemo(a), newDev(a), newWorker(a), newWorkflows(a), newPrune(a), newDoctor(a), newBench(a))
-	add(people, newEnroll(a), newUnenroll(a), newPause(a), newResume(a), newSkipWait(a), newMove(a), newEvent(a), newEnrollments(a), newWhy(a), newHistory(a), newOutbox(a), newRecords(a), newLists(a))
+	add(runs, newDemo(a), newDev(a), newWorker(a), newServe(a), newWorkflows(a), newPrune(a), newDoctor(a), newKeys(a), newAudit(a), newBench(a))
+	add(people, newEnroll(a), newUnenroll(a), newPause(a), newResume(a), newSkipWait(a), newMove(a), newEvent(a), newEvents(a), newEnrollments(a), newWhy(a), newHistory(a), newOutbox(a), newRecords(a), newLists(a))
 	root.AddCommand(newVersion(a))
 	a.complete(root)
 	return root

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -85,15 +84,29 @@ func (a *app) switchWorkflows(ctx context.Context, books *store.Store, workflows
 		}
 		lines = append(lines, switched{workflow, mode, turning, total(places, anywhere)})
 	}
-	err = books.Tx(ctx, func(tx *store.Tx) (err error) {
+	err = books.Tx(ctx, func(tx *store.Tx) error {
 		for _, workflow := range workflows {
+			before, err := tx.Switch(ctx, workflow)
+			if err != nil {
+				return err
+			}
 			if turning.IsZero() {
-				err = errors.Join(err, tx.SetSwitch(ctx, workflow, mode, a.Now()))
+				err = tx.SetSwitch(ctx, workflow, mode, a.Now())
 			} else {
-				err = errors.Join(err, tx.TurnSwitch(ctx, workflow, mode, turning, a.Now()))
+				err = tx.TurnSwitch(ctx, workflow, mode, turning, a.Now())
+			}
+			if err != nil {
+				return err
+			}
+			after, err := tx.Switch(ctx, workflow)
+			if err != nil {
+				return err
+			}
+			if _, err := tx.Audit(ctx, a.deed(store.DeedSwitch, workflow, before, after)); err != nil {
+				return err
 			}
 		}
-		return err
+		return nil
 	})
 	if err != nil {
 		return err

@@ -142,6 +142,9 @@ func (a *app) showWorkflow(ctx context.Context, books *store.Store, workflow str
 	if err != nil {
 		return err
 	}
+	if err := a.mayOpen(ctx, books, a.who, newest); err != nil {
+		return err
+	}
 	stands, err := books.Switch(ctx, workflow)
 	if err != nil {
 		return err

@@ -247,6 +247,7 @@ var everywhere = []string{"id", "created_at", "updated_at"}
 // property reports a property that does not exist, and a use that its declaration forbids. Outside a
 // workspace no property is looked up: what a built-in declaration forbids there is only a warning.
 func (c *checker) property(use crm.PropertyUse) {
+	c.uses = append(c.uses, use)
 	before := len(c.found)
 	defer func() {
 		for i := before; i < len(c.found) && c.catalog.IsOpen(); i++ {

@@ -15,15 +15,7 @@ func (f *File) Check(in *Workspace) schema.Diagnostics {
 	if f.node == nil {
 		return nil
 	}
-	c := &checker{file: f, in: in, catalog: in.catalog(), flow: newFlow(f.Actions)}
-	c.checkObject()
-	c.checkCenter()
-	c.checkEnroll()
-	c.checkSettings()
-	c.checkActions()
-	c.flow.checkReachable(f.Actions, &c.found)
-	c.flow.checkCycles(&c.found)
-	c.checkRules()
+	c := f.checked(in, in.catalog())
 	if f.sound && !c.found.HasErrors() {
 		_, problems := Compile(f, in)
 		c.found = append(c.found, problems...)
@@ -39,6 +31,21 @@ type checker struct {
 	catalog *crm.Catalog
 	flow    *flow
 	found   schema.Diagnostics
+	uses    []crm.PropertyUse
+}
+
+// checked is a checker that has looked at everything by itself.
+func (f *File) checked(in *Workspace, catalog *crm.Catalog) *checker {
+	c := &checker{file: f, in: in, catalog: catalog, flow: newFlow(f.Actions)}
+	c.checkObject()
+	c.checkCenter()
+	c.checkEnroll()
+	c.checkSettings()
+	c.checkActions()
+	c.flow.checkReachable(f.Actions, &c.found)
+	c.flow.checkCycles(&c.found)
+	c.checkRules()
+	return c
 }
 
 func (c *checker) checkObject() {

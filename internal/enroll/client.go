@@ -25,6 +25,9 @@ var ErrInside = errors.New("is already in the workflow")
 // ErrNotInside means that the record has no open enrollment in the workflow.
 var ErrNotInside = errors.New("is not in the workflow")
 
+// ErrRefuses means that the enrollment does not do what an operator wants; the error that wraps it says why.
+var ErrRefuses = errors.New("refuses")
+
 // answerTime is how long a worker may take to answer for an enrollment.
 const answerTime = 10 * time.Second
 
@@ -143,6 +146,9 @@ type refusedUpdate struct {
 func (r *refusedUpdate) Error() string {
 	return fmt.Sprintf("%s in %s: %s", r.record, r.workflow, r.reason)
 }
+
+// Is makes it an ErrRefuses.
+func (r *refusedUpdate) Is(target error) bool { return target == ErrRefuses }
 
 func (c *Client) update(ctx context.Context, whom updating, update string, arguments ...any) error {
 	limited, cancel := context.WithTimeout(ctx, answerTime)

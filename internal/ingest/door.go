@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/internal/crm"
-	"github.com/millrace/millrace/internal/enroll"
 	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/internal/store"
 )
@@ -50,14 +49,11 @@ type Door struct {
 	store *store.Store
 	now   func() time.Time
 	log   *slog.Logger
-	bell  *bell
 }
 
-// NewDoor returns a door. It tells enrollments that wait for what comes in until ctx ends.
-func NewDoor(ctx context.Context, people *enroll.Client, now func() time.Time, log *slog.Logger) *Door {
-	bell := &bell{wake: people.Wake, log: log, rung: make(chan struct{}, 1), waiting: map[string]bool{}}
-	go bell.run(ctx)
-	return &Door{Group: people.Store.NewGroup(bell.ring), store: people.Store, now: now, log: log, bell: bell}
+// NewDoor returns a door of a store.
+func NewDoor(books *store.Store, now func() time.Time, log *slog.Logger) *Door {
+	return &Door{Group: books.NewGroup(), store: books, now: now, log: log}
 }
 
 // Accept stores events and returns, when that is committed, what became of each. The error is about the store, and then

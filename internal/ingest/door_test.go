@@ -1,12 +1,8 @@
 package ingest
 
 import (
-	"context"
-	"errors"
-	"log/slog"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -149,30 +145,4 @@ func TestNothingIsAnsweredWhenTheStoreFails(t *testing.T) {
 	items, _, _ := Decode(Message{Body: []byte(`{"record":"contact/51","type":"a"}`)})
 	_, err := d.Accept(t.Context(), items)
 	require.Error(t, err)
-}
-
-func TestWhoWaitsIsToldUntilItIsReached(t *testing.T) {
-	t.Parallel()
-	woken := make(chan string, 10)
-	refused := true
-	b := &bell{log: slog.New(slog.DiscardHandler), rung: make(chan struct{}, 1), waiting: map[string]bool{}, wake: func(_ context.Context, ids []string) error {
-		if ids[0] == "b" && refused {
-			refused = false
-			return errors.New("no server")
-		}
-		woken <- ids[0]
-		return nil
-	}}
-	b.ring([]string{"a", "b"})
-	b.ring([]string{"a"})
-	go b.run(t.Context())
-	for _, want := range []string{"a", "b"} {
-		select {
-		case got := <-woken:
-			require.Equal(t, want, got)
-		case <-time.After(patience):
-			require.Fail(t, "nobody was told", want)
-		}
-	}
-	require.Empty(t, woken, "each once")
 }

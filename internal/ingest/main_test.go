@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/internal/crm"
-	"github.com/millrace/millrace/internal/enroll"
 	"github.com/millrace/millrace/internal/store"
 )
 
@@ -28,7 +27,7 @@ func newDoor(t *testing.T) *Door {
 	t.Cleanup(func() { require.NoError(t, books.Close()) })
 	_, err = books.Create(t.Context(), ann, nil, noon, "test")
 	require.NoError(t, err)
-	return NewDoor(t.Context(), &enroll.Client{Store: books}, func() time.Time { return noon }, slog.New(slog.DiscardHandler))
+	return NewDoor(books, func() time.Time { return noon }, slog.New(slog.DiscardHandler))
 }
 
 // stored returns the events of contact/51, the oldest first, as "id type properties".

@@ -99,7 +99,7 @@ var access = map[string]func(t *testing.T, s *store.Store){
 var group = map[string]func(t *testing.T, s *store.Store){
 	"many writes share transactions, and each is told of its own commit": func(t *testing.T, s *store.Store) {
 		transactions := make(chan *store.Tx, 1000)
-		shared := s.NewGroup(func([]string) {})
+		shared := s.NewGroup()
 		errs := make(chan error, 100)
 		for i := range 100 {
 			go func() {
@@ -127,7 +127,7 @@ var group = map[string]func(t *testing.T, s *store.Store){
 		require.Less(t, len(different), 100)
 	},
 	"a write that fails takes nothing with it": func(t *testing.T, s *store.Store) {
-		shared := s.NewGroup(func([]string) {})
+		shared := s.NewGroup()
 		start, results := make(chan struct{}), make(chan error, 3)
 		begun := make(chan struct{}, 10)
 		go func() { // holds the group until the others have come
@@ -158,23 +158,10 @@ var group = map[string]func(t *testing.T, s *store.Store){
 			require.Len(t, events, want)
 		}
 	},
-	"who waits for what was written is told after the commit": func(t *testing.T, s *store.Store) {
-		add(t, s, ann)
-		enrolled(t, s, "welcome", ann, "page_viewed")
-		var told []string
-		shared := s.NewGroup(func(waiting []string) { told = append(told, waiting...) })
-		for _, eventType := range []string{"form_submitted", "page_viewed"} {
-			require.NoError(t, shared.Do(t.Context(), func(tx *store.Tx) error {
-				_, _, err := tx.AddEvent(t.Context(), happened("contact/51", eventType))
-				return err
-			}))
-		}
-		require.Equal(t, []string{"enrollment/welcome/contact/51"}, told)
-	},
 	"a caller who has gone writes nothing": func(t *testing.T, s *store.Store) {
 		gone, leave := context.WithCancel(t.Context())
 		leave()
-		err := s.NewGroup(func([]string) {}).Do(gone, func(*store.Tx) error { t.Error("written"); return nil })
+		err := s.NewGroup().Do(gone, func(*store.Tx) error { t.Error("written"); return nil })
 		require.ErrorIs(t, err, context.Canceled)
 	},
 	"an attempt that fails is undone, and the transaction goes on": func(t *testing.T, s *store.Store) {

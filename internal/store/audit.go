@@ -19,6 +19,20 @@ type Deed struct {
 	Failed  string          `json:"failed,omitempty"` // why it came to nothing
 }
 
+// Changed makes the deed a change of a record: of its properties before and after it keeps those that differ.
+func (d *Deed) Changed(before, after map[string]string) {
+	was, is := map[string]string{}, map[string]string{}
+	for _, properties := range []map[string]string{before, after} {
+		for name := range properties {
+			if before[name] != after[name] {
+				was[name], is[name] = before[name], after[name]
+			}
+		}
+	}
+	d.Before, _ = json.Marshal(was) // of texts
+	d.After, _ = json.Marshal(is)
+}
+
 // Actions in the audit log. Those on enrollments are done by Temporal and so written down before they are tried.
 const (
 	DeedPublish       = "publish"

@@ -17,7 +17,6 @@ const sharedTime = 30 * time.Second
 // commit waits for the disk, so many small writes cost little more than one.
 type Group struct {
 	store *Store
-	told  func(waiting []string)
 
 	mu      sync.Mutex
 	queue   []*share
@@ -31,9 +30,8 @@ type share struct {
 	done  chan error
 }
 
-// NewGroup returns a group. told is called after each commit with the Temporal workflow ids of the enrollments that wait
-// for what the transaction brought about (Tx.Waiting), when there are any; it must not take long.
-func (s *Store) NewGroup(told func(waiting []string)) *Group { return &Group{store: s, told: told} }
+// NewGroup returns a group.
+func (s *Store) NewGroup() *Group { return &Group{store: s} }
 
 // Do runs write in a transaction that others may share and returns when it is committed, or when write has failed, which
 // undoes what this write did and no other. Like what is given to Tx, write has to begin anew whenever it is called. Once
@@ -94,20 +92,14 @@ func (g *Group) commit(shares []*share) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(shares[0].ctx), sharedTime)
 	defer cancel()
-	var waiting []string
-	err := g.store.Tx(ctx, func(tx *Tx) (err error) {
+	return g.store.Tx(ctx, func(tx *Tx) error {
 		for _, one := range shares {
 			if err := one.write(tx); err != nil {
 				return err
 			}
 		}
-		waiting, err = tx.Waiting(ctx)
-		return err
+		return nil
 	})
-	if err == nil && len(waiting) > 0 {
-		g.told(waiting)
-	}
-	return err
 }
 
 // Try runs do and undoes what it wrote when it fails, while the transaction goes on.
