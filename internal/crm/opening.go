@@ -1,7 +1,6 @@
 package crm
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -154,16 +153,12 @@ func (c CalendarDay) String() string {
 	return fmt.Sprintf("%04d-%02d-%02d", c.Year, int(c.Month), c.Day)
 }
 
-// MarshalJSON writes the source form.
-func (c CalendarDay) MarshalJSON() ([]byte, error) { return json.Marshal(c.String()) }
+// MarshalText writes the source form.
+func (c CalendarDay) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
-// UnmarshalJSON reads what MarshalJSON writes.
-func (c *CalendarDay) UnmarshalJSON(data []byte) (err error) {
-	var text string
-	if err := json.Unmarshal(data, &text); err != nil {
-		return err
-	}
-	*c, err = parseCalendarDay(text)
+// UnmarshalText reads what MarshalText writes.
+func (c *CalendarDay) UnmarshalText(text []byte) (err error) {
+	*c, err = parseCalendarDay(string(text))
 	return err
 }
 
