@@ -44,5 +44,8 @@ func Kinds() []action.Kind {
 
 		formatData,
 		sendWebhook,
+
+		openaiAsk,
+		anthropicAsk,
 	}
 }

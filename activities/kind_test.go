@@ -57,7 +57,7 @@ func newBench(t *testing.T, actions ...string) *bench {
 			Key: sent.Key, At: sent.At, Channel: sent.Channel, From: sent.From, To: sent.To, Subject: sent.Subject, Body: sent.Body,
 		})
 	}}
-	b.ways = action.Providers{Mail: outbox, HTTP: outbox, Secret: b.secret}
+	b.ways = action.Providers{Mail: outbox, HTTP: outbox, AI: outbox, Secret: b.secret}
 	b.runtime = &action.Runtime{
 		Store: transacting{books}, Log: slog.New(slog.DiscardHandler),
 		Provide: func(crm.Account) (action.Providers, error) { return b.ways, nil },
@@ -354,6 +354,8 @@ func TestTokensReachThePlan(t *testing.T) {
 		`create_record: {object_type: company, properties: {name: "{{ actions.a.status }}", city: "{{ actions.b.status }}"}}`,
 		`format_data: {formula: "actions.a.status + actions.b.status"}`,
 		`format_data: {function: add, values: ["{{ actions.a.status }}", "{{ actions.b.status }}"]}`,
+		`openai_ask: {model: m, prompt: "{{ actions.a.status }}"}`,
+		`anthropic_ask: {model: m, prompt: "{{ actions.a.status }}"}`,
 		`send_webhook: {url: "https://{{ actions.a.status }}.example", query: {q: "{{ actions.b.status }}"}, body: {n: "{{ actions.c.status }}", deep: [{x: "{{ actions.d.status }}"}]}}`,
 	} {
 		var wanted []string

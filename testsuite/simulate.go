@@ -352,7 +352,7 @@ func (s *simulation) provide(crm.Account) (action.Providers, error) {
 		return nil
 	}}
 	secret := func(name string) (string, error) { return "simulated", nil }
-	return action.Providers{Mail: outbox, HTTP: outbox, Secret: secret}, nil
+	return action.Providers{Mail: outbox, HTTP: outbox, AI: outbox, Secret: secret}, nil
 }
 
 // Steps reads a journal: one step for each visit, in the order of arrival.

@@ -44,7 +44,11 @@ func build(account Account, books *store.Store) (action.Providers, error) {
 	if err != nil {
 		return action.Providers{}, err
 	}
-	ways := action.Providers{Mail: Outbox(books), HTTP: http, Secret: secrets.Resolve}
+	models, err := provider.NewModels(provider.Egress{Allow: account.Egress.Allow, HTTP: account.Egress.HTTP})
+	if err != nil {
+		return action.Providers{}, err
+	}
+	ways := action.Providers{Mail: Outbox(books), HTTP: http, AI: models, Secret: secrets.Resolve}
 	switch server, named, err := MailServer(account, secrets); {
 	case err != nil:
 		ways.Mail = noMail{err}

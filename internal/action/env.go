@@ -32,6 +32,8 @@ type Books interface {
 	Journal
 	// Switch returns how a workflow's switch stands.
 	Switch(ctx context.Context, workflow string) (plan.Switch, error)
+	// Usage returns what AI actions have used in a month.
+	Usage(ctx context.Context, month string) ([]plan.Usage, error)
 }
 
 // Transaction is the books within one transaction.
@@ -43,6 +45,8 @@ type Transaction interface {
 	// Queue lets an enrollment enter the first action when it is its turn, and else gives it a place, or keeps it at
 	// the one it has.
 	Queue(ctx context.Context, who plan.Queueing) (plan.Place, error)
+	// AddUsage adds to what an action has used in a month, and returns how often it ran in it.
+	AddUsage(ctx context.Context, more plan.Usage) (executions int64, err error)
 }
 
 // Store is where the books are kept.
@@ -62,6 +66,7 @@ type Store interface {
 type Providers struct {
 	Mail provider.Mail
 	HTTP provider.HTTP
+	AI   provider.Models
 	// Secret resolves secret://NAME.
 	Secret func(name string) (string, error)
 }
@@ -94,6 +99,7 @@ type Env struct {
 	now        time.Time
 	seed       int64
 	notes      []note
+	used       plan.Usage // tokens of this attempt, which are counted when it ends
 }
 
 // Now is the business time of this attempt: the workflow's clock when the action was asked plus, after

@@ -18,6 +18,17 @@ func (s stampedMail) Send(ctx context.Context, mail provider.Email) error {
 	return s.Mail.Send(ctx, mail)
 }
 
+// stampedAI does the same for questions.
+type stampedAI struct {
+	provider.Models
+	now time.Time
+}
+
+func (s stampedAI) Ask(ctx context.Context, question provider.Question) (provider.Answer, error) {
+	question.At = s.now
+	return s.Models.Ask(ctx, question)
+}
+
 // stampedHTTP does the same for calls.
 type stampedHTTP struct {
 	provider.HTTP

@@ -49,7 +49,13 @@ func (s *step) attempt(ctx context.Context) (err error) {
 	if err := s.run(ctx); err != nil {
 		return err
 	}
-	return s.Store.Transact(ctx, func(books Transaction) error { return s.settle(ctx, books) })
+	err = s.Store.Transact(ctx, func(books Transaction) error {
+		return errors.Join(s.settle(ctx, books), s.env.count(ctx, books))
+	})
+	if err == nil {
+		s.env.used = plan.Usage{} // counted: what fails after this does not count it again
+	}
+	return err
 }
 
 // whole is a step in one transaction.
@@ -133,7 +139,7 @@ func (s *step) open(ctx context.Context, books Books) (err error) {
 		return fmt.Errorf("reading the account's settings: %w", err)
 	}
 	ways, err := s.Provide(env.Account)
-	env.Providers = Providers{Mail: stampedMail{ways.Mail, env.now}, HTTP: stampedHTTP{ways.HTTP, env.now}, Secret: ways.Secret}
+	env.Providers = Providers{Mail: stampedMail{ways.Mail, env.now}, HTTP: stampedHTTP{ways.HTTP, env.now}, AI: stampedAI{ways.AI, env.now}, Secret: ways.Secret}
 	if s.Enroll != nil {
 		env.Enroll = func(ctx context.Context, workflow string) (string, error) {
 			return s.Enroll(ctx, workflow, env.record, env.key, env.now)
@@ -207,7 +213,7 @@ func (s *step) standing() plan.Standing {
 // failed writes down that an attempt failed and when the next one comes. Failures for good are journalled by
 // the interpreter's activity `failed`, which also knows of crashed workers.
 func (s *step) failed(ctx context.Context, attempt int32, wait time.Duration, cause error) {
-	if IsPermanent(cause) && len(s.env.notes) == 0 {
+	if IsPermanent(cause) && len(s.env.notes) == 0 && s.env.used == (plan.Usage{}) {
 		return
 	}
 	entries := s.env.noted(s.kind, fmt.Sprintf("/%d", attempt))
@@ -221,7 +227,7 @@ func (s *step) failed(ctx context.Context, attempt int32, wait time.Duration, ca
 		entries = append(entries, entry)
 	}
 	if err := s.Store.Transact(ctx, func(books Transaction) error {
-		return errors.Join(books.WriteJournal(ctx, entries...), books.Stand(ctx, standing))
+		return errors.Join(books.WriteJournal(ctx, entries...), books.Stand(ctx, standing), s.env.count(ctx, books))
 	}); err != nil {
 		s.env.Log.Error("writing a failed attempt into the journal", "error", err, "attempt", attempt, "cause", cause)
 	}

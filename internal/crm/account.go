@@ -15,6 +15,7 @@ type Account struct {
 	Renewal   CalendarDay `json:"renewal,omitzero" doc:"Day on which the account renews, as 03-15: contacts that became non-marketing before count as such from then, if it comes before the first of the next month."`
 	Providers Providers   `json:"providers,omitzero" doc:"What sends; without a provider messages go to the outbox."`
 	Egress    Egress      `json:"egress,omitzero" doc:"Which networks webhooks may reach beyond the public internet."`
+	AI        AI          `json:"ai,omitzero" doc:"The language model of ask_ai, and how much the AI actions may use."`
 	Quotas    Quotas      `json:"quotas,omitempty" doc:"How many calls leave by a channel in a time, such as email or webhook; the others wait for their turn."`
 	Retention Retention   `json:"retention,omitzero" doc:"How long logs are kept."`
 	Sources   Sources     `json:"sources,omitzero" doc:"Streams that millrace serve takes events from."`
@@ -28,7 +29,23 @@ type Sender struct {
 
 // Providers configures what leaves the house.
 type Providers struct {
-	SMTP *SMTP `json:"smtp,omitempty" doc:"Mail server for send_email and notifications."`
+	SMTP      *SMTP  `json:"smtp,omitempty" doc:"Mail server for send_email and notifications."`
+	OpenAI    *Model `json:"openai,omitempty" doc:"OpenAI, or a server that speaks as it does."`
+	Anthropic *Model `json:"anthropic,omitempty" doc:"Anthropic, or a server that speaks as it does."`
+}
+
+// Model is where language models are asked.
+type Model struct {
+	APIKey  string `json:"api_key,omitempty" doc:"secret://NAME of the key; a server of one's own may need none."`
+	BaseURL string `json:"base_url,omitempty" doc:"Where it answers, as in http://models.internal:11434/v1; the vendor's if left out. What is not public has to be opened under egress."`
+}
+
+// AI is the language model that a workspace has chosen, and the limits of a calendar month in the account's zone.
+type AI struct {
+	Provider   string `json:"provider,omitempty" doc:"Whom ask_ai asks." enum:"openai,anthropic" default:"openai"`
+	Model      string `json:"model,omitempty" doc:"Model that ask_ai asks."`
+	Executions int    `json:"executions,omitempty" doc:"How often one action of a workflow may run in a month." default:"3000" min:"1"`
+	Tokens     int    `json:"tokens,omitempty" doc:"How many tokens all actions together may use in a month, read and written; no limit if left out." min:"1"`
 }
 
 // SMTP is a mail server.

@@ -97,8 +97,8 @@ type hop struct {
 // once makes one request without following redirects. Errors name the host only: a URL may carry secrets.
 func (w *web) once(ctx context.Context, hop hop, first bool) (Response, error) {
 	host := hop.target.Host
-	if scheme := hop.target.Scheme; scheme != "https" && (scheme != "http" || !w.plain) {
-		return Response{}, denied(fmt.Errorf("scheme %q is not allowed: only https, and http where millrace.yaml says egress.http", scheme))
+	if err := openScheme(hop.target, w.plain); err != nil {
+		return Response{}, err
 	}
 	connected := false
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected = true }})
@@ -127,6 +127,14 @@ func (w *web) once(ctx context.Context, hop hop, first bool) (Response, error) {
 		Status: answer.StatusCode, Header: answer.Header,
 		Body: body[:min(len(body), MaxResponse)], Truncated: len(body) > MaxResponse,
 	}, nil
+}
+
+// openScheme refuses what is neither https nor, where that is opened, http.
+func openScheme(target *url.URL, plain bool) error {
+	if target.Scheme == "https" || target.Scheme == "http" && plain {
+		return nil
+	}
+	return denied(fmt.Errorf("scheme %q is not allowed: only https, and http where millrace.yaml says egress.http", target.Scheme))
 }
 
 func withoutURL(err error) error {

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"time"
 )
@@ -10,14 +11,15 @@ import (
 type Sent struct {
 	Key     string
 	At      time.Time // business time
-	Channel string    // email or webhook
+	Channel string    // email, webhook or ai
 	From    string    // of a mail
-	To      string    // an address, or a URL without its secret parameters
-	Subject string    // of a mail; a webhook's method
-	Body    string    // the plain text of a mail; the body of a webhook
+	To      string    // an address, a URL without its secret parameters, or a language model
+	Subject string    // of a mail; a webhook's method; a model's interface
+	Body    string    // the plain text of a mail; the body of a webhook; a prompt
 }
 
-// Outbox records instead of sending. Every mail is accepted and every call answered with 200 and {}.
+// Outbox records instead of sending. Every mail is accepted, every call answered with 200 and {}, every
+// question with a specimen.
 // What a repeated key means is up to Record.
 type Outbox struct {
 	Record func(ctx context.Context, sent Sent) error
@@ -35,6 +37,48 @@ func (o Outbox) Do(ctx context.Context, request Request) (Response, error) {
 		return Response{}, err
 	}
 	return Response{Status: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte("{}")}, nil
+}
+
+// Ask records a question. The answer can be told from one that a model has given, and follows the schema.
+func (o Outbox) Ask(ctx context.Context, question Question) (Answer, error) {
+	sent := Sent{Key: question.Key, At: question.At, Channel: "ai", To: question.Model, Subject: question.API, Body: question.Turns[len(question.Turns)-1]}
+	if err := o.record(ctx, sent); err != nil {
+		return Answer{}, err
+	}
+	if question.Schema == nil {
+		return Answer{Text: "(answer of " + question.Model + ")"}, nil
+	}
+	text, err := json.Marshal(specimen(question.Schema))
+	return Answer{Text: string(text)}, err
+}
+
+// specimen is a value that follows a schema: of an object all properties, of several values the first.
+func specimen(schema map[string]any) any {
+	if values, several := schema["enum"].([]any); several {
+		return values[0]
+	}
+	if either, several := schema["anyOf"].([]any); several {
+		return specimen(either[0].(map[string]any))
+	}
+	switch schema["type"] {
+	case "object":
+		value := map[string]any{}
+		for name, property := range schema["properties"].(map[string]any) {
+			value[name] = specimen(property.(map[string]any))
+		}
+		return value
+	case "number":
+		return 0
+	case "boolean":
+		return false
+	}
+	switch schema["format"] {
+	case "date":
+		return "1970-01-01"
+	case "date-time":
+		return "1970-01-01T00:00:00Z"
+	}
+	return "(answer)"
 }
 
 // record fails temporarily: what could not be recorded did not happen.
