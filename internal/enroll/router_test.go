@@ -365,6 +365,36 @@ func TestWhoIsInsideLeavesWhenSomethingChanges(t *testing.T) {
 	require.Equal(t, []string{"unenroll other contact/1 removed"}, j.follows())
 }
 
+func TestEnteringTakesOutOfNamedWorkflowsOrOfAll(t *testing.T) {
+	t.Parallel()
+	j := newJunction(t, map[string]*plan.Rules{
+		"cold": {}, "warm": {}, "named": {Enroll: raw(`{"remove_from":["cold"]}`)}, "alone": {Enroll: raw(`{"remove_from":"all"}`)},
+	})
+	ada, bob := j.contact("1"), j.contact("2")
+	for _, w := range []string{"cold", "warm"} {
+		j.enter(w, ada, "")
+		j.enter(w, bob, "")
+	}
+	require.Empty(t, j.follows())
+	j.enter("named", ada, "")
+	require.Equal(t, []string{"unenroll cold contact/1 removed"}, j.follows(), "Ada stays in what is not named, and others where they are")
+	j.leave("cold", ada, plan.ExitRemoved)
+	j.enter("alone", ada, "")
+	require.ElementsMatch(t, []string{"unenroll warm contact/1 removed", "unenroll named contact/1 removed"}, j.follows(), "but not out of itself")
+}
+
+func TestWhoIsMergedAwayLeavesEverything(t *testing.T) {
+	t.Parallel()
+	j := newJunction(t, map[string]*plan.Rules{"w": {}, "other": {}})
+	keep, lose := j.contact("1"), j.contact("2")
+	j.enter("w", keep, "")
+	j.enter("w", lose, "")
+	j.enter("other", lose, "")
+	j.follows()
+	require.NoError(t, j.Merge(t.Context(), keep, lose, j.now, "test"))
+	require.ElementsMatch(t, []string{"unenroll w contact/2 merged", "unenroll other contact/2 merged"}, j.follows(), "who is kept stays")
+}
+
 func TestDeletedLeavesEverythingAndRestoredResumesNothing(t *testing.T) {
 	t.Parallel()
 	j := newJunction(t, map[string]*plan.Rules{"w": {Enroll: raw(`{"when":` + customer + `}`), Again: raw(`"each_event"`)}})
