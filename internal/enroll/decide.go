@@ -42,7 +42,7 @@ type deciding struct {
 	truths   map[string]crm.Truth        // likewise
 	last     map[string]*plan.Enrollment // by workflow and record
 	entering map[string]bool             // by workflow and record
-	leaving  map[string]bool             // by enrollment
+	leaving  map[string]int              // by enrollment: its intent
 }
 
 // occurrence is why a filter is asked, or what an event trigger answers to.
@@ -66,7 +66,7 @@ func (o occurrence) noticed(now time.Time) time.Time {
 func decide(ctx context.Context, view *store.View, x *index, changes []plan.Change, due []plan.Match, now time.Time) (store.Decision, error) {
 	d := &deciding{
 		index: x, view: view, now: now, matches: map[string]plan.Match{}, truths: map[string]crm.Truth{},
-		last: map[string]*plan.Enrollment{}, entering: map[string]bool{}, leaving: map[string]bool{},
+		last: map[string]*plan.Enrollment{}, entering: map[string]bool{}, leaving: map[string]int{},
 		decision: store.Decision{Catalog: x.catalog},
 	}
 	for _, change := range changes {
@@ -507,12 +507,19 @@ func depth(ctx context.Context, books enrollments, cause string, now time.Time) 
 	return enrollment.Depth + 1, err
 }
 
-// leave decides that a record leaves.
+// reasons to leave, the one that counts first: who meets the goal and at once no longer matches has met the goal, and who is
+// suppressed has not (semantics §2.3, §2.7).
+var reasons = []string{plan.ExitDeleted, plan.ExitMerged, plan.ExitSuppressed, plan.ExitGoalMet, plan.ExitRemoved, plan.ExitUnenrolled}
+
+// leave decides that a record leaves. Of several reasons at once the first counts.
 func (d *deciding) leave(enrollment plan.Enrollment, leave plan.Unenroll) {
-	if d.leaving[enrollment.ID] {
+	if i, leaving := d.leaving[enrollment.ID]; leaving {
+		if known := &d.decision.Intents[i]; slices.Index(reasons, leave.Reason) < slices.Index(reasons, known.Reason) {
+			known.Reason, known.Detail = leave.Reason, leave.Detail
+		}
 		return
 	}
-	d.leaving[enrollment.ID] = true
+	d.leaving[enrollment.ID] = len(d.decision.Intents)
 	d.decision.Intents = append(d.decision.Intents, plan.Intent{
 		Act: plan.ActUnenroll, Workflow: enrollment.Workflow, Record: enrollment.Record, Enrollment: enrollment.ID,
 		Reason: leave.Reason, Detail: leave.Detail, At: d.now,
