@@ -45,6 +45,7 @@ func Kinds() []action.Kind {
 		formatData,
 		sendWebhook,
 
+		askAi,
 		openaiAsk,
 		anthropicAsk,
 	}

@@ -354,6 +354,7 @@ func TestTokensReachThePlan(t *testing.T) {
 		`create_record: {object_type: company, properties: {name: "{{ actions.a.status }}", city: "{{ actions.b.status }}"}}`,
 		`format_data: {formula: "actions.a.status + actions.b.status"}`,
 		`format_data: {function: add, values: ["{{ actions.a.status }}", "{{ actions.b.status }}"]}`,
+		`ask_ai: {prompt: "{{ actions.a.status }}"}`,
 		`openai_ask: {model: m, prompt: "{{ actions.a.status }}"}`,
 		`anthropic_ask: {model: m, prompt: "{{ actions.a.status }}"}`,
 		`send_webhook: {url: "https://{{ actions.a.status }}.example", query: {q: "{{ actions.b.status }}"}, body: {n: "{{ actions.c.status }}", deep: [{x: "{{ actions.d.status }}"}]}}`,
