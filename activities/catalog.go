@@ -41,6 +41,8 @@ func Kinds() []action.Kind {
 		addToStaticList,
 		removeFromStaticList,
 		setMarketingContactStatus,
+		addToAdsAudience,
+		removeFromAdsAudience,
 
 		formatData,
 		sendWebhook,

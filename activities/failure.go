@@ -17,6 +17,8 @@ var quoted = regexp.MustCompile(`"(\\.|[^"\\])*"`)
 func failure(err error) error {
 	if refused, ok := provider.AsRefused(err); ok && !refused.Temporary {
 		return action.Permanent(refused.Reason, "%v", refused.Err)
+	} else if ok && refused.After > 0 {
+		return action.RetryAfter(refused.After, err)
 	}
 	for _, one := range []struct {
 		is     error

@@ -352,7 +352,10 @@ func (s *simulation) provide(crm.Account) (action.Providers, error) {
 		return nil
 	}}
 	secret := func(name string) (string, error) { return "simulated", nil }
-	return action.Providers{Mail: outbox, HTTP: outbox, AI: outbox, Secret: secret}, nil
+	ads := func(account string) (provider.Ads, error) {
+		return provider.OutboxAds{Outbox: outbox, Name: account}, nil
+	}
+	return action.Providers{Mail: outbox, HTTP: outbox, AI: outbox, Ads: ads, Secret: secret}, nil
 }
 
 // Steps reads a journal: one step for each visit, in the order of arrival.

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"reflect"
 	"strings"
@@ -49,6 +50,7 @@ func build(account Account, books *store.Store) (action.Providers, error) {
 		return action.Providers{}, err
 	}
 	ways := action.Providers{Mail: Outbox(books), HTTP: http, AI: models, Secret: secrets.Resolve}
+	ways.Ads = adsAccounts(account, http, secrets)
 	switch server, named, err := MailServer(account, secrets); {
 	case err != nil:
 		ways.Mail = noMail{err}
@@ -69,6 +71,33 @@ func MailServer(account Account, secrets provider.Secrets) (server provider.SMTP
 		server.Password, err = secrets.Resolve(settings.Password)
 	}
 	return server, true, err
+}
+
+// adsAccounts returns the accounts of advertising networks that an account names. Their secrets are read when they are
+// used.
+func adsAccounts(account Account, http provider.HTTP, secrets provider.Secrets) func(name string) (provider.Ads, error) {
+	accounts := map[string]provider.Ads{}
+	for name, one := range account.Providers.Ads {
+		token := func() (string, error) { return secrets.Resolve(one.Token) }
+		if one.Network == "meta" {
+			accounts[name] = provider.MetaAds{HTTP: http, Ad: one.Account, Token: token, URL: one.URL}
+			continue
+		}
+		google := &provider.GoogleAds{
+			HTTP: http, Customer: one.Account, Manager: one.Manager, ClientID: one.ClientID, RefreshToken: token,
+			ClientSecret: func() (string, error) { return secrets.Resolve(one.ClientSecret) }, URL: one.URL, TokenURL: one.TokenURL,
+		}
+		if one.Consent != "" {
+			google.Consent = "CONSENT_" + strings.ToUpper(one.Consent)
+		}
+		accounts[name] = google
+	}
+	return func(name string) (provider.Ads, error) {
+		if ads, found := accounts[name]; found {
+			return ads, nil
+		}
+		return nil, &provider.Refused{Reason: "disconnected", Err: fmt.Errorf("millrace.yaml has no account %q in providers.ads", name)}
+	}
 }
 
 // noMail keeps mail waiting for its operator; everything else goes on.

@@ -67,6 +67,8 @@ type Providers struct {
 	Mail provider.Mail
 	HTTP provider.HTTP
 	AI   provider.Models
+	// Ads returns an account of an advertising network by its name. The error is a *provider.Refused when there is none.
+	Ads func(account string) (provider.Ads, error)
 	// Secret resolves secret://NAME.
 	Secret func(name string) (string, error)
 }

@@ -139,7 +139,7 @@ func (s *step) open(ctx context.Context, books Books) (err error) {
 		return fmt.Errorf("reading the account's settings: %w", err)
 	}
 	ways, err := s.Provide(env.Account)
-	env.Providers = Providers{Mail: stampedMail{ways.Mail, env.now}, HTTP: stampedHTTP{ways.HTTP, env.now}, AI: stampedAI{ways.AI, env.now}, Secret: ways.Secret}
+	env.Providers = Providers{Mail: stampedMail{ways.Mail, env.now}, HTTP: stampedHTTP{ways.HTTP, env.now}, AI: stampedAI{ways.AI, env.now}, Ads: ways.Ads, Secret: ways.Secret}
 	if s.Enroll != nil {
 		env.Enroll = func(ctx context.Context, workflow string) (string, error) {
 			return s.Enroll(ctx, workflow, env.record, env.key, env.now)

@@ -29,9 +29,23 @@ type Sender struct {
 
 // Providers configures what leaves the house.
 type Providers struct {
-	SMTP      *SMTP  `json:"smtp,omitempty" doc:"Mail server for send_email and notifications."`
-	OpenAI    *Model `json:"openai,omitempty" doc:"OpenAI, or a server that speaks as it does."`
-	Anthropic *Model `json:"anthropic,omitempty" doc:"Anthropic, or a server that speaks as it does."`
+	SMTP      *SMTP                 `json:"smtp,omitempty" doc:"Mail server for send_email and notifications."`
+	OpenAI    *Model                `json:"openai,omitempty" doc:"OpenAI, or a server that speaks as it does."`
+	Anthropic *Model                `json:"anthropic,omitempty" doc:"Anthropic, or a server that speaks as it does."`
+	Ads       map[string]AdsAccount `json:"ads,omitempty" doc:"Accounts of advertising networks, by the names that actions use."`
+}
+
+// AdsAccount is an account of an advertising network.
+type AdsAccount struct {
+	Network      string `json:"network" doc:"google (Customer Match, whose terms you accept by it) or meta (Custom Audiences)." required:"true" enum:"google,meta"`
+	Account      string `json:"account" doc:"Number of the account: the customer id of Google Ads, or the ad account of Meta." required:"true" min:"1"`
+	Token        string `json:"token" doc:"secret://NAME of the access token of a system user of Meta, or of a refresh token of Google." required:"true"`
+	ClientID     string `json:"client_id,omitempty" doc:"Google: OAuth client that the refresh token was given to."`
+	ClientSecret string `json:"client_secret,omitempty" doc:"Google: secret://NAME of that client's secret."`
+	Manager      string `json:"manager,omitempty" doc:"Google: number of the manager account through which the account is reached."`
+	Consent      string `json:"consent,omitempty" doc:"Google: what it is told of the consent of those who are added; nothing, if left out." enum:"granted,denied"`
+	URL          string `json:"url,omitempty" doc:"Where the network is called, if not at its own address."`
+	TokenURL     string `json:"token_url,omitempty" doc:"Google: where the refresh token is exchanged, if not at its own address."`
 }
 
 // Model is where language models are asked.

@@ -37,6 +37,7 @@ type (
 	SequenceName     = Name[sequenceKind]     // a file in sequences/
 	ConnectionName   = Name[connectionKind]   // an entry of connections.yaml
 	SubscriptionName = Name[subscriptionKind] // a subscription type
+	AdsAccountName   = Name[adsAccountKind]   // an account of an advertising network in millrace.yaml
 	FormName         = Name[formKind]         // a form
 	ActionID         = Name[actionKind]       // another action of the same definition
 	EventType        = Name[eventKind]        // a type of event
@@ -84,6 +85,7 @@ type (
 	connectionKind   struct{}
 	subscriptionKind struct{}
 	formKind         struct{}
+	adsAccountKind   struct{}
 	actionKind       struct{}
 	eventKind        struct{}
 	secretKind       struct{}
@@ -127,6 +129,9 @@ func (connectionKind) spec() nameSpec {
 }
 func (subscriptionKind) spec() nameSpec {
 	return nameSpec{kind: "subscription", doc: "Subscription type.", valid: plainName, rule: plainRule}
+}
+func (adsAccountKind) spec() nameSpec {
+	return nameSpec{kind: "ads-account", doc: "Account in providers.ads of millrace.yaml.", valid: plainName, rule: plainRule}
 }
 func (formKind) spec() nameSpec {
 	return nameSpec{kind: "form", doc: "Id of a form.", valid: plainName, rule: plainRule}

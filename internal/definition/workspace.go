@@ -131,6 +131,8 @@ func (w *Workspace) names(kind string) (names []string, listed bool) {
 		return slices.Sorted(maps.Keys(w.Calendars)), true
 	case "connection":
 		return slices.Sorted(maps.Keys(w.Connections)), true
+	case "ads-account":
+		return slices.Sorted(maps.Keys(w.Account.Providers.Ads)), true
 	case "sequence":
 		return w.Sequences, true
 	case "team":
@@ -278,6 +280,7 @@ func (r *workspaceReader) readAccount(name string) {
 		}
 	}
 	r.checkSecret(node, "providers", "smtp", "password")
+	r.checkAds(node)
 	r.checkSecret(node, "sources", "kafka", "password")
 	r.checkSecret(node, "sources", "nats", "token")
 	if quotas := node.Get("quotas"); quotas != nil {
@@ -306,6 +309,17 @@ func (r *workspaceReader) checkQuotas(quotas *schema.Node) {
 		}
 		if quota, read := r.Account.Quotas[field.Key.Value]; read && quota.Limit > 0 && quota.Per.IsZero() && field.Value.Get("per") != nil {
 			r.found.Errorf(field.Value.Get("per").Pos, "out-of-range", "the time has to be longer than nothing")
+		}
+	}
+}
+
+// checkAds reports accounts of advertising networks that lack what their network needs.
+func (r *workspaceReader) checkAds(node *schema.Node) {
+	for name, account := range r.Account.Providers.Ads {
+		r.checkSecret(node, "providers", "ads", name, "token")
+		r.checkSecret(node, "providers", "ads", name, "client_secret")
+		if account.Network == "google" && (account.ClientID == "" || account.ClientSecret == "") {
+			r.found.Errorf(node.Get("providers").Get("ads").Get(name).Pos, "missing-key", "an account of Google needs client_id and client_secret beside the token")
 		}
 	}
 }

@@ -11,10 +11,10 @@ import (
 type Sent struct {
 	Key     string
 	At      time.Time // business time
-	Channel string    // email, webhook or ai
+	Channel string    // email, webhook, ai or ads
 	From    string    // of a mail
-	To      string    // an address, a URL without its secret parameters, or a language model
-	Subject string    // of a mail; a webhook's method; a model's interface
+	To      string    // an address, a URL without its secret parameters, a language model or an audience
+	Subject string    // of a mail; a webhook's method; a model's interface; add or remove
 	Body    string    // the plain text of a mail; the body of a webhook; a prompt
 }
 

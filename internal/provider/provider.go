@@ -65,8 +65,9 @@ type HTTP interface {
 
 // Refused is an effect that certainly did not happen.
 type Refused struct {
-	Reason    string // typed: connection-refused, egress-denied, rejected, …
-	Temporary bool   // another attempt may do
+	Reason    string        // typed: connection-refused, egress-denied, rejected, …
+	Temporary bool          // another attempt may do
+	After     time.Duration // when, if the other side said so
 	Err       error
 }
 
