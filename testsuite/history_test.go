@@ -20,6 +20,7 @@ import (
 	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/internal/publish"
+	"github.com/millrace/millrace/internal/store"
 	"github.com/millrace/millrace/internal/store/postgrestest"
 	"github.com/millrace/millrace/workflows"
 	"github.com/stretchr/testify/require"
@@ -394,6 +395,40 @@ func TestJourneysStayWithinTheirBudgets(t *testing.T) {
 	}
 }
 
+// TestBulkEnrollmentStaysWithinItsBudget is TestJourneysStayWithinTheirBudgets for what hands on whom a schedule enrolls.
+func TestBulkEnrollmentStaysWithinItsBudget(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, daily)
+	s.work(t)
+	const people = 501 // more than a page
+	require.NoError(t, s.Books.Tx(t.Context(), func(tx *store.Tx) error {
+		for n := range people {
+			if _, err := tx.Create(t.Context(), crm.Ref{Object: "contact", ID: strconv.Itoa(n)}, nil, time.Now(), "test"); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	run, err := s.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: "bulk/journey", TaskQueue: plan.TaskQueue}, plan.BulkType, plan.Bulk{Workflow: "journey"})
+	require.NoError(t, err)
+	var bulk plan.Bulk
+	require.NoError(t, run.Get(t.Context(), &bulk))
+	require.True(t, bulk.Done)
+	require.Equal(t, people, bulk.Matched)
+	recorded := s.history(t, run)
+	require.LessOrEqual(t, cost(recorded), budgets(t)["bulk"])
+	replay(t, recorded)
+	keepHistory(t, "bulk", recorded)
+}
+
+const daily = `
+-- workflows/journey.yaml --
+workflow: journey
+object: contact
+enroll: {schedule: {daily: true, at: "09:00"}}
+actions: [{end: {}}]
+`
+
 // keepHistory writes a history for the replay tests, with -record.
 func keepHistory(t *testing.T, name string, recorded *history.History) {
 	t.Helper()
@@ -449,6 +484,7 @@ func newReplayer(t *testing.T) worker.WorkflowReplayer {
 	replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{DisableDeadlockDetection: true})
 	require.NoError(t, err)
 	replayer.RegisterWorkflowWithOptions(workflows.Enrollment, workflow.RegisterOptions{Name: plan.WorkflowType})
+	replayer.RegisterWorkflowWithOptions(workflows.BulkEnrollment, workflow.RegisterOptions{Name: plan.BulkType})
 	return replayer
 }
 

@@ -152,3 +152,56 @@ actions:
 	require.NoError(t, s.Books.SetSwitch(t.Context(), "monthly", plan.SwitchOff, time.Now()))
 	require.Eventually(t, func() bool { _, err := handle.Describe(t.Context()); return err != nil }, patience, 10*time.Millisecond)
 }
+
+// TestSchedulesOfTemporalComeOnTheirDays reads from the server when it will start workflows by the week and the year.
+func TestSchedulesOfTemporalComeOnTheirDays(t *testing.T) {
+	t.Parallel()
+	const calendars = `
+-- workflows/weekly.yaml --
+workflow: weekly
+object: contact
+enroll: {schedule: {weekly: [tuesday, sunday], at: "08:15"}}
+settings: {time_zone: Europe/Rome}
+actions: [{id: long, delay_set_amount: {for: 30d}}]
+-- workflows/yearly.yaml --
+workflow: yearly
+object: contact
+enroll: {schedule: {yearly: [12-25, 02-29], at: "00:30"}}
+settings: {time_zone: Pacific/Auckland}
+actions: [{id: long, delay_set_amount: {for: 30d}}]
+`
+	s := newStage(t, calendars)
+	s.work(t)
+	comes := func(workflow, zone, layout string) (times []string, next []time.Time) {
+		where, err := time.LoadLocation(zone)
+		require.NoError(t, err)
+		handle := s.ScheduleClient().GetHandle(t.Context(), enroll.ScheduleID(workflow))
+		require.Eventually(t, func() bool {
+			described, err := handle.Describe(t.Context())
+			if err == nil {
+				next = described.Info.NextActionTimes
+			}
+			return err == nil
+		}, patience, 10*time.Millisecond)
+		for i := range next {
+			next[i] = next[i].In(where)
+			times = append(times, next[i].Format(layout))
+		}
+		return times, next
+	}
+	weekly, next := comes("weekly", "Europe/Rome", "Mon 15:04")
+	require.GreaterOrEqual(t, len(weekly), 4)
+	require.ElementsMatch(t, []string{"Tue 08:15", "Sun 08:15"}, weekly[:2])
+	for i := range weekly[2:] {
+		require.Equal(t, weekly[i], weekly[i+2])
+		require.Equal(t, next[i].AddDate(0, 0, 7), next[i+2], "every week, also when clocks change")
+	}
+	yearly, next := comes("yearly", "Pacific/Auckland", "01-02 15:04")
+	require.GreaterOrEqual(t, len(yearly), 9, "a leap year among them")
+	for i, at := range next {
+		require.Contains(t, []string{"12-25 00:30", "02-28 00:30", "02-29 00:30"}, yearly[i])
+		if at.Month() == time.February {
+			require.Equal(t, time.March, at.AddDate(0, 0, 1).Month(), "%s is the last day of February", at)
+		}
+	}
+}
