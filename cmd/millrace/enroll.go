@@ -36,6 +36,7 @@ type enrolled struct {
 func newEnroll(a *app) *cobra.Command {
 	var file string
 	var wait bool
+	many := bulk{rate: usualBulk}
 	command := &cobra.Command{
 		Use:   "enroll WORKFLOW RECORD...",
 		Short: "Enroll records in a workflow",
@@ -45,10 +46,23 @@ and ` + "`millrace history`" + ` tells it later.
 
 --file names a CSV file whose first column holds records, or ids of records of
 the workflow's object. A first line "record" or "id" is a head; - is standard
-input.`,
-		Example: "  millrace enroll trial-nurture contact/51 contact/52",
-		Args:    arguments(1, -1),
+input.
+
+--matching, --list and --rate make a job of it, for any number: it enrolls at most
+so many in a second, fewer while the server or the workers are behind, and keeps
+what came of each. When it is cut, --job goes on with it and enrolls nobody twice.`,
+		Example: "  millrace enroll trial-nurture contact/51 contact/52\n  millrace enroll trial-nurture --matching '{property: city, is: Rome}' --rate 100/s",
+		Args:    arguments(0, -1),
 		RunE: func(command *cobra.Command, args []string) error {
+			many.file, many.paced = file, command.Flags().Changed("rate")
+			if many.asked() {
+				return a.withStore(command.Context(), func(books *store.Store) error {
+					return a.enrollMany(command.Context(), books, args, many)
+				})
+			}
+			if len(args) == 0 {
+				return usagef("`millrace enroll` needs WORKFLOW RECORD...")
+			}
 			if len(args) == 1 && file == "" {
 				return usagef("`millrace enroll` needs WORKFLOW RECORD... or --file")
 			}
@@ -64,6 +78,7 @@ input.`,
 	a.databaseFlag(command)
 	command.Flags().StringVar(&file, "file", "", "CSV `file` of more records; - is standard input")
 	command.Flags().BoolVar(&wait, "wait", false, "wait until it is decided who is admitted")
+	many.flags(command)
 	return command
 }
 
