@@ -45,10 +45,12 @@ func Kinds() []action.Kind {
 		removeFromAdsAudience,
 
 		formatData,
+		runCustomCode,
 		sendWebhook,
 
 		askAi,
 		openaiAsk,
 		anthropicAsk,
+		extensionAction,
 	}
 }

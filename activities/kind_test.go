@@ -169,9 +169,17 @@ func requireProblems(t *testing.T, source string, codes ...string) {
 // inWorkspace checks a definition in a workspace that declares nothing of its own, with words replaced in it.
 func inWorkspace(t *testing.T, source string, replace ...string) schema.Diagnostics {
 	t.Helper()
-	_, problems, err := definition.ReadWorkspace(fstest.MapFS{
-		definition.WorkspaceFile: {}, "workflows/w.yaml": {Data: []byte(strings.NewReplacer(replace...).Replace(source))},
-	}, Kinds())
+	return inWorkspaceWith(t, nil, strings.NewReplacer(replace...).Replace(source))
+}
+
+// inWorkspaceWith checks a definition beside other files.
+func inWorkspaceWith(t *testing.T, files map[string]string, source string) schema.Diagnostics {
+	t.Helper()
+	workspace := fstest.MapFS{definition.WorkspaceFile: {}, "workflows/w.yaml": {Data: []byte(source)}}
+	for path, content := range files {
+		workspace[path] = &fstest.MapFile{Data: []byte(content)}
+	}
+	_, problems, err := definition.ReadWorkspace(workspace, Kinds())
 	require.NoError(t, err)
 	return problems
 }
@@ -359,6 +367,8 @@ func TestTokensReachThePlan(t *testing.T) {
 		`ask_ai: {prompt: "{{ actions.a.status }}"}`,
 		`openai_ask: {model: m, prompt: "{{ actions.a.status }}"}`,
 		`anthropic_ask: {model: m, prompt: "{{ actions.a.status }}"}`,
+		`extension_action: {action: x, signature: secret://x, inputs: {one: "{{ actions.a.status }}", two: "{{ actions.b.status }}"}}`,
+		`run_custom_code: {source: x, inputs: {one: "{{ actions.a.status }}", two: ["{{ actions.b.status }}"]}}`,
 		`send_webhook: {url: "https://{{ actions.a.status }}.example", query: {q: "{{ actions.b.status }}"}, body: {n: "{{ actions.c.status }}", deep: [{x: "{{ actions.d.status }}"}]}}`,
 	} {
 		var wanted []string

@@ -28,13 +28,14 @@ var layers = map[string]string{
 	"internal/schema":             "",
 	"internal/devserver":          "",
 	"internal/golden":             "",
+	"internal/sandbox":            "",
 	"internal/provider/smtptest":  "",
 	"internal/store/postgrestest": "",
 	"examples":                    "",
 	"internal/crm":                "internal/schema",
 	"internal/provider":           "internal/schema",
 	"internal/action":             "internal/plan internal/schema internal/crm internal/provider",
-	"activities":                  "internal/action internal/plan internal/schema internal/crm internal/provider",
+	"activities":                  "internal/action internal/plan internal/schema internal/crm internal/provider internal/sandbox",
 	"internal/definition":         "internal/action internal/plan internal/schema internal/crm",
 	"internal/store":              "internal/plan internal/crm",
 	"workflows":                   "internal/plan",
@@ -61,6 +62,7 @@ var reserved = map[string]string{
 	"database/sql":                 "internal/store",
 	"net/http":                     "internal/provider internal/api activities", // activities: names of methods and headers
 	"github.com/spf13/cobra":       "cmd/millrace",
+	"modernc.org/quickjs":          "internal/sandbox",
 }
 
 // listed is a package as `go list -json` shows it.

@@ -101,7 +101,8 @@ type Env struct {
 	now        time.Time
 	seed       int64
 	notes      []note
-	used       plan.Usage // tokens of this attempt, which are counted when it ends
+	used       plan.Usage    // tokens of this attempt, which are counted when it ends
+	waited     *plan.Outcome // of this step, which waits for the event that completes it
 }
 
 // Now is the business time of this attempt: the workflow's clock when the action was asked plus, after
@@ -244,6 +245,15 @@ func (e *Env) SentAt(ctx context.Context, node string) (at time.Time, key string
 	source := plan.Call{Enrollment: e.call.Enrollment, Node: node, Visit: e.call.Visits[node]}
 	row, found, err := e.books.LedgerRow(ctx, source.Key())
 	return row.At, source.Key(), found && row.State == plan.LedgerDone, err
+}
+
+// Waited returns the outcome by which this step, when it did its effect, began to wait for an event that completes it.
+// The effect is not to be repeated then.
+func (e *Env) Waited() (outcome plan.Outcome, waits bool) {
+	if e.waited == nil {
+		return plan.Outcome{}, false
+	}
+	return *e.waited, true
 }
 
 // Warn puts a line into the journal beside the step's result.

@@ -61,5 +61,8 @@ func (e *Env) guard(ctx context.Context, kind Kind) (*plan.Outcome, error) {
 			return &plan.Outcome{End: exit.reason}, nil
 		}
 	}
+	if e.waited != nil {
+		kind.Category = Delay // it has begun: what holds actions back lets it finish
+	}
 	return e.gates(ctx, kind)
 }

@@ -49,6 +49,8 @@ func (e *Env) entries(kind Kind, outcome plan.Outcome) []plan.Entry {
 		result.Phase = fmt.Sprintf("%s@%d", result.Event, outcome.Until.Unix())
 	case outcome.Waits():
 		result.Event, result.Port = plan.JournalDelayStarted, ""
+	case outcome.Port == plan.PortFailed:
+		result.Event = plan.JournalFailed
 	case kind.Category == Delay:
 		result.Event = plan.JournalDelayEnded
 	case kind.Category == Branch:

@@ -85,11 +85,16 @@ func (s *step) begin(ctx context.Context, books Transaction) error {
 		if err != nil {
 			return err
 		}
-		if found && row.State == plan.LedgerDone {
+		if found && (row.State == plan.LedgerDone || row.State == plan.LedgerWaiting) {
 			var kept done
-			err := json.Unmarshal(row.Result, &kept)
-			s.outcome, s.waiting, s.answered = kept.Outcome, kept.Waiting, true
-			return err
+			if err := json.Unmarshal(row.Result, &kept); err != nil {
+				return fmt.Errorf("decoding the outcome of %s: %w", s.env.key, err)
+			}
+			if row.State == plan.LedgerDone {
+				s.outcome, s.waiting, s.answered = kept.Outcome, kept.Waiting, true
+				return nil
+			}
+			s.env.waited = &kept.Outcome
 		}
 	}
 	if answer, err := s.env.guard(ctx, s.kind); err != nil || answer != nil {
@@ -97,6 +102,9 @@ func (s *step) begin(ctx context.Context, books Transaction) error {
 			s.outcome, s.answered = *answer, true
 		}
 		return err
+	}
+	if s.env.waited != nil {
+		return nil
 	}
 	if s.kind.Effect == Requests {
 		if err := books.PutLedger(ctx, plan.LedgerRow{Key: s.env.key, State: plan.LedgerStarted, At: s.env.now}); err != nil {
@@ -121,7 +129,7 @@ func (s *step) told() []plan.Entry {
 // open completes the environment from the books.
 func (s *step) open(ctx context.Context, books Books) (err error) {
 	env := s.env
-	env.books, env.Records, env.rules, env.zone, env.notes, env.hold = books, books, s.action.rules, nil, nil, ""
+	env.books, env.Records, env.rules, env.zone, env.notes, env.hold, env.waited = books, books, s.action.rules, nil, nil, "", nil
 	if env.record, err = crm.ParseRef(env.call.Record()); err != nil {
 		return Permanent("bad-enrollment", "%v", err)
 	}
@@ -190,7 +198,11 @@ func (s *step) remember(ctx context.Context, books Transaction) error {
 	if err != nil {
 		return fmt.Errorf("encoding the outcome of %s: %w", s.env.key, err)
 	}
-	return books.PutLedger(ctx, plan.LedgerRow{Key: s.env.key, State: plan.LedgerDone, At: s.env.call.Now, Result: result})
+	state := plan.LedgerDone
+	if s.outcome.Event != "" {
+		state = plan.LedgerWaiting
+	}
+	return books.PutLedger(ctx, plan.LedgerRow{Key: s.env.key, State: state, At: s.env.call.Now, Result: result})
 }
 
 // wake tells those who wait for what the step changed.

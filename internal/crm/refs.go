@@ -39,6 +39,7 @@ type (
 	SubscriptionName = Name[subscriptionKind] // a subscription type
 	AdsAccountName   = Name[adsAccountKind]   // an account of an advertising network in millrace.yaml
 	FormName         = Name[formKind]         // a form
+	ExtensionName    = Name[extensionKind]    // a file in actions/
 	ActionID         = Name[actionKind]       // another action of the same definition
 	EventType        = Name[eventKind]        // a type of event
 	Secret           = Name[secretKind]       // a secret, written as secret://NAME
@@ -86,6 +87,7 @@ type (
 	subscriptionKind struct{}
 	formKind         struct{}
 	adsAccountKind   struct{}
+	extensionKind    struct{}
 	actionKind       struct{}
 	eventKind        struct{}
 	secretKind       struct{}
@@ -135,6 +137,9 @@ func (adsAccountKind) spec() nameSpec {
 }
 func (formKind) spec() nameSpec {
 	return nameSpec{kind: "form", doc: "Id of a form.", valid: plainName, rule: plainRule}
+}
+func (extensionKind) spec() nameSpec {
+	return nameSpec{kind: "extension", doc: "Third-party action of the workspace: its file in actions/ without the ending.", valid: plainName, rule: plainRule}
 }
 func (actionKind) spec() nameSpec {
 	return nameSpec{kind: "action", doc: "Id of an action of this definition.", valid: ident, rule: identRule}

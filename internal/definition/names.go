@@ -48,6 +48,9 @@ func (c *checker) checkConfig(act *Action) {
 			}
 		}
 	}
+	if user, ok := act.Config.(extender); ok && c.in != nil {
+		c.extension(user)
+	}
 	c.walk(act.Config, object, act)
 }
 
@@ -383,6 +386,15 @@ func (c *checker) outputToken(token crm.Token, act *Action) {
 		return
 	}
 	outputs := earlier.outputs()
+	if user, ok := earlier.Config.(extender); ok {
+		name, _ := user.Extends()
+		if c.in == nil || c.in.Extensions[name.Text] == nil {
+			return // what it answers is not known
+		}
+		for _, output := range c.in.Extensions[name.Text].Outputs {
+			outputs = append(outputs, output.Name)
+		}
+	}
 	if !slices.Contains(outputs, token.Path[2]) {
 		c.found.Errorf(token.Pos, "unknown-token", "{{ %s }} can never resolve: the outputs of %s: %s", token, earlier.ID, enumerate(outputs)).
 			Suggest(token.Path[2], outputs)

@@ -29,6 +29,7 @@ type Workspace struct {
 	Messages    map[string]*Message
 	Lists       map[string]*List
 	Calendars   map[string]*Calendar
+	Extensions  map[string]*crm.Extension
 	Users       []crm.User
 	Teams       []string
 	Connections map[string]Connection
@@ -59,7 +60,7 @@ func FindWorkspace(from string) (dir string, found bool) {
 // Paths in diagnostics are relative to the folder, with slashes. The error is about reading files.
 func ReadWorkspace(folder fs.FS, kinds []action.Kind) (*Workspace, schema.Diagnostics, error) {
 	w := &Workspace{
-		Catalog: crm.Builtin(), Emails: map[string]*crm.Email{}, Messages: map[string]*Message{}, Lists: map[string]*List{}, Calendars: map[string]*Calendar{},
+		Catalog: crm.Builtin(), Emails: map[string]*crm.Email{}, Messages: map[string]*Message{}, Lists: map[string]*List{}, Calendars: map[string]*Calendar{}, Extensions: map[string]*crm.Extension{},
 		Connections: map[string]Connection{}, Assets: map[string][]byte{},
 	}
 	r := &workspaceReader{Workspace: w, kinds: kinds}
@@ -129,6 +130,8 @@ func (w *Workspace) names(kind string) (names []string, listed bool) {
 		return slices.Sorted(maps.Keys(w.Lists)), true
 	case "calendar":
 		return slices.Sorted(maps.Keys(w.Calendars)), true
+	case "extension":
+		return slices.Sorted(maps.Keys(w.Extensions)), true
 	case "connection":
 		return slices.Sorted(maps.Keys(w.Connections)), true
 	case "ads-account":
@@ -176,7 +179,7 @@ type workspaceReader struct {
 }
 
 // folders are the places for files with a meaning.
-var folders = []string{"objects", "workflows", "emails", "messages", "lists", "calendars", "sequences", "tests"}
+var folders = []string{"objects", "workflows", "emails", "messages", "lists", "calendars", "sequences", "actions", "tests"}
 
 // load reads every file that is not hidden.
 func (r *workspaceReader) load(folder fs.FS) error {
@@ -217,6 +220,7 @@ func (r *workspaceReader) read(name string) {
 	ending := path.Ext(base)
 	stem := strings.TrimSuffix(base, ending)
 	isYAML := ending == ".yaml" || ending == ".yml"
+	extension, extends := crm.ExtensionFile(name)
 	switch {
 	case name == WorkspaceFile:
 		r.readAccount(name)
@@ -247,6 +251,13 @@ func (r *workspaceReader) read(name string) {
 		email, problems := crm.ReadEmail(name, r.Assets[name])
 		r.found = append(r.found, problems...)
 		r.Emails[stem] = email
+	case extends:
+		if r.Extensions[extension] != nil {
+			r.found.Errorf(schema.Pos{File: name, Line: 1, Column: 1}, "duplicate-extension", "there is another definition of %q with another ending", extension)
+		}
+		read, problems := crm.ReadExtension(name, r.Assets[name])
+		r.found = append(r.found, problems...)
+		r.Extensions[extension] = read
 	case dir == "workflows/" && (isYAML || ending == ".json"):
 		file, problems := Read(name, r.Assets[name], r.kinds)
 		r.found = append(r.found, problems...)

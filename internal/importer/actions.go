@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/millrace/millrace/internal/crm"
@@ -85,7 +86,7 @@ var actionTypes = map[string]actionType{
 	"1-2825058":   {kind: "trello_create_card", stem: "card"},
 	"1-9488285":   {kind: "google_sheets_add_row", stem: "row"},
 	"1-179507819": {kind: "slack_send_notification", stem: "slack"},
-	"CUSTOM_CODE": {kind: "run_custom_code", stem: "code"},
+	"CUSTOM_CODE": {"run_custom_code", "code", (*workflow).customCode},
 }
 
 // otherType is every type that is not in the table.
@@ -559,6 +560,59 @@ func (w *workflow) webhook(a *action) ([]step, error) {
 		return nil, err
 	}
 	return one("send_webhook", mapping(entry{"url", str(address.text)}, entry{"method", str(string(a.Method))}, entry{"query", query}, entry{"auth", auth})), nil
+}
+
+// required are the modules that code asks for.
+var required = regexp.MustCompile(`\brequire\(\s*["'` + "`" + `]([^"'` + "`" + `]+)`)
+
+// customCode translates code in JavaScript that needs no library.
+func (w *workflow) customCode(a *action) ([]step, error) {
+	var fields struct {
+		Runtime      text         `json:"runtime"`
+		SecretNames  []text       `json:"secretNames"`
+		InputFields  []queryParam `json:"inputFields"`
+		OutputFields []struct {
+			Name text `json:"name"`
+			Type text `json:"type"`
+		} `json:"outputFields"`
+	}
+	if err := decode(a.raw, &fields); err != nil {
+		return nil, err
+	}
+	if !strings.HasPrefix(string(fields.Runtime), "NODE") {
+		return nil, fmt.Errorf("code for %s does not run here: only JavaScript", quote(string(fields.Runtime)))
+	}
+	var inputs, secrets, outputs *yaml.Node
+	for _, input := range fields.InputFields {
+		value, err := w.value(input.Value)
+		if err != nil {
+			return nil, fmt.Errorf("input %s: %w", quote(string(input.Name)), err)
+		}
+		if inputs == nil {
+			inputs = mapping()
+		}
+		inputs.Content = append(inputs.Content, str(string(input.Name)), value.node())
+	}
+	for _, name := range fields.SecretNames {
+		if !validName.MatchString(string(name)) {
+			return nil, fmt.Errorf("%s cannot be the name of a secret", quote(string(name)))
+		}
+		if secrets == nil {
+			secrets = list()
+		}
+		secrets.Content = append(secrets.Content, str(w.secret(string(name))))
+	}
+	for _, output := range fields.OutputFields {
+		if outputs == nil {
+			outputs = mapping()
+		}
+		outputs.Content = append(outputs.Content, str(string(output.Name)), str(strings.ToLower(string(output.Type))))
+	}
+	steps := one("run_custom_code", mapping(entry{"source", str(string(a.SourceCode))}, entry{"inputs", inputs}, entry{"secrets", secrets}, entry{"outputs", outputs}))
+	if module := required.FindStringSubmatch(string(a.SourceCode)); module != nil {
+		return steps, fmt.Errorf("the code asks for the module %s, which is not there: use fetch", quote(module[1]))
+	}
+	return steps, nil
 }
 
 // places of a webhook's key.

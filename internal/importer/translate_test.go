@@ -246,3 +246,19 @@ func TestEditsAndValues(t *testing.T) {
 		})
 	}
 }
+
+func TestCustomCode(t *testing.T) {
+	t.Parallel()
+	code := func(runtime, source string) (importer.Result, string) {
+		return importOne(t, contactFlow("", `{"actionId": "1", "type": "CUSTOM_CODE", "runtime": "`+runtime+`", "sourceCode": "`+source+`", "secretNames": ["API_KEY"],
+  "inputFields": [{"name": "mail", "value": {"type": "OBJECT_PROPERTY", "propertyName": "email"}}], "outputFields": [{"name": "tier", "type": "STRING"}]}`))
+	}
+	_, yaml := code("NODE20X", "exports.main = () => {}")
+	require.Contains(t, strings.Join(strings.Fields(yaml), " "),
+		`run_custom_code: source: exports.main = () => {} inputs: {mail: "{{ contact.email }}"} secrets: ["secret://API_KEY"] outputs: {tier: string}`)
+	require.NotContains(t, yaml, "placeholder")
+	_, yaml = code("NODE20X", "const axios = require('axios')")
+	require.Contains(t, yaml, `the code asks for the module "axios", which is not there: use fetch`)
+	_, yaml = code("PYTHON39", "def main(event): pass")
+	require.Contains(t, yaml, `code for "PYTHON39" does not run here: only JavaScript`)
+}

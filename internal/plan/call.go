@@ -167,6 +167,7 @@ const (
 	JournalMoved            = "moved"
 	JournalWarning          = "warning"
 	JournalWebhook          = "webhook_response"
+	JournalConsole          = "console" // a line that the author's code wrote
 )
 
 // States of a ledger row.
@@ -174,6 +175,7 @@ const (
 	LedgerStarted = "started" // the outside call may have happened
 	LedgerRefused = "refused" // the other side cleanly said no: nothing happened, may be tried again
 	LedgerDone    = "done"    // it happened; Result says what came of it
+	LedgerWaiting = "waiting" // it happened, and an event is to complete it; Result says how that is waited for
 	LedgerUnknown = "unknown" // it was cut in the middle and must not be repeated
 	LedgerFailed  = "failed"  // it will never happen
 )
