@@ -3,15 +3,20 @@ package testsuite_test
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/millrace/millrace/activities"
+	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/enroll"
+	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/internal/store"
 	"github.com/millrace/millrace/testsuite"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 )
 
 // fortySteps is a journey of ninety days.
@@ -100,4 +105,49 @@ func BenchmarkWaiting(b *testing.B) {
 		waiting(people + 1)
 	}
 	b.ReportMetric(memory()-idle, "MB/1000-waiting")
+}
+
+// BenchmarkWake is how long it takes from an event that is stored until a wait for it has ended, which the journal says,
+// while 10,000 enrollments wait. Run it alone: `-bench Wake -benchtime 200x`.
+func BenchmarkWake(b *testing.B) {
+	const parked = 10_000
+	s := newStage(b, waitForPage)
+	s.work(b)
+	var group errgroup.Group
+	group.SetLimit(32)
+	for n := range parked {
+		group.Go(func() error {
+			who := crm.Ref{Object: "contact", ID: strconv.Itoa(n)}
+			if _, err := s.Books.Create(b.Context(), who, nil, time.Now(), "test"); err != nil {
+				return err
+			}
+			_, err := s.People.Start(b.Context(), enroll.Request{Workflow: "journey", Record: who})
+			return err
+		})
+	}
+	require.NoError(b, group.Wait())
+	require.Eventually(b, func() bool {
+		standing, err := s.Books.Enrollments(b.Context(), store.EnrollmentFilter{Workflow: "journey", Node: "wait"})
+		require.NoError(b, err)
+		pending, _, err := s.Books.Pending(b.Context())
+		require.NoError(b, err)
+		return len(standing) == parked && pending == 0
+	}, 10*patience, 500*time.Millisecond)
+	var took []time.Duration
+	for b.Loop() {
+		record := "contact/" + strconv.Itoa(len(took)*37%parked)
+		began := time.Now()
+		_, err := s.People.Deliver(b.Context(), plan.Event{Type: "page_viewed", Record: record}, began)
+		require.NoError(b, err)
+		for ended := false; !ended; {
+			entries, err := s.Books.JournalOf(b.Context(), "journey", record)
+			require.NoError(b, err)
+			ended = slices.ContainsFunc(entries, func(one plan.Entry) bool { return one.Event == plan.JournalDelayEnded })
+		}
+		took = append(took, time.Since(began))
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms/median")
+	b.ReportMetric(float64(took[len(took)*95/100].Microseconds())/1000, "ms/95th")
+	b.ReportMetric(0, "ns/op")
 }
