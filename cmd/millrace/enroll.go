@@ -48,10 +48,11 @@ and ` + "`millrace history`" + ` tells it later.
 the workflow's object. A first line "record" or "id" is a head; - is standard
 input.
 
---matching, --list and --rate make a job of it, for any number: it enrolls at most
-so many in a second, fewer while the server or the workers are behind, and keeps
-what came of each. When it is cut, --job goes on with it and enrolls nobody twice.`,
-		Example: "  millrace enroll trial-nurture contact/51 contact/52\n  millrace enroll trial-nurture --matching '{property: city, is: Rome}' --rate 100/s",
+--matching, --list and --rate make a job of it, for any number: it enrolls at
+most so many in a second, fewer while the server or the workers are behind, and
+keeps what came of each. When it is cut, --job goes on with it and enrolls
+nobody twice.`,
+		Example: "  millrace enroll trial-nurture contact/51 contact/52\n  millrace enroll trial-nurture --matching '{list: vip}' --rate 100/s",
 		Args:    arguments(0, -1),
 		RunE: func(command *cobra.Command, args []string) error {
 			many.file, many.paced = file, command.Flags().Changed("rate")

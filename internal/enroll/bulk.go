@@ -135,15 +135,15 @@ func (c *Client) bulkStart(ctx context.Context, job store.Job, part store.JobPar
 func (c *Client) bulkResults(ctx context.Context, job store.Job, results <-chan store.JobPart, step func(more int)) error {
 	for more := true; more; {
 		var parts []store.JobPart
-		part, any := <-results
-		for more = any; any; {
+		part, open := <-results
+		for more = open; open; {
 			part.Done = c.now()
 			if parts = append(parts, part); len(parts) == bulkWritten {
 				break
 			}
 			select {
-			case part, any = <-results:
-				more = any
+			case part, open = <-results:
+				more = open
 				continue
 			default:
 			}

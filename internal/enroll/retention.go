@@ -55,7 +55,7 @@ func PrunePage(ctx context.Context, books *store.Store, state plan.Pruning) (pla
 		return state, err
 	}
 	var account crm.Account
-	if err := json.Unmarshal(settings, &account); err != nil { //nolint:musttag // durations are texts
+	if err := json.Unmarshal(settings, &account); err != nil {
 		return state, fmt.Errorf("reading the account's settings: %w", err)
 	}
 	keep := account.Retention.Kept()
