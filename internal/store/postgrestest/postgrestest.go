@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -129,6 +130,11 @@ func (s *Server) Kill(tb testing.TB) {
 	for _, session := range sessions {
 		_ = session.Kill() // most end by themselves; one that is late would go on answering
 	}
+	for _, session := range sessions {
+		for runs(session.Pid) { // a signal takes its time on a busy machine
+			runtime.Gosched()
+		}
+	}
 	if err != nil {
 		tb.Fatalf("killing PostgreSQL: %v", err)
 	}
@@ -147,6 +153,16 @@ func (s *Server) sessions() []*os.Process {
 		}
 	}
 	return sessions
+}
+
+// runs tells whether a process still does something: one that has ended may be listed until somebody asks for its end.
+func runs(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return !strings.HasPrefix(state, "Z") && !strings.HasPrefix(state, "X")
 }
 
 // Restart starts a killed server again, on the same port with the same data, and returns when it answers.
