@@ -10,18 +10,17 @@ import (
 )
 
 // TestRealExportsRunToTheirEnd takes workflows that were exported from HubSpot from the file to the end of an
-// enrollment on the real server, with the commands that a newcomer types.
+// enrollment on the real server, with the commands that a newcomer types: the record enters by the trigger that the export has.
 func TestRealExportsRunToTheirEnd(t *testing.T) {
 	t.Parallel()
 	for name, journey := range map[string]struct {
 		values []string
-		enters bool // by its own trigger, as the values are set
 		score  any
 		path   []string
 	}{
 		"9005_static_branch_complex": {
 			values: []string{"num_associated_deals=1", "number_of_associated_tickets=2", "engagement_score_workflow=7"},
-			enters: true, score: float64(80), path: []string{"branch_1 1", "edit_3 next", "edit_2 next", "branch_7 branch-1", "edit_8 next"},
+			score:  float64(80), path: []string{"branch_1 1", "edit_3 next", "edit_2 next", "branch_7 branch-1", "edit_8 next"},
 		},
 		"9006_company_scoring": {values: []string{"name=Acme"}, score: float64(100), path: []string{"edit_1 next"}},
 	} {
@@ -44,9 +43,6 @@ func TestRealExportsRunToTheirEnd(t *testing.T) {
 			shell.ok(t, "push")
 			workflow := filepath.Base(files[0][:len(files[0])-len(".yaml")])
 			shell.ok(t, append([]string{"records", "set", "company/7"}, journey.values...)...)
-			if !journey.enters {
-				shell.ok(t, "enroll", workflow, "company/7")
-			}
 			shell.whyWhen(t, plan.ExitCompleted, workflow, "company/7")
 			var record struct{ Properties map[string]any }
 			shell.json(t, &record, "records", "get", "company/7")
