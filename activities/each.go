@@ -31,6 +31,15 @@ func each(env *action.Env, records []crm.Record, do func(record crm.Record) (cha
 	return plan.Outcome{Output: output, Note: fmt.Sprintf("changed %d", count)}, err
 }
 
+// eachOf does something to every record of a target, as each does.
+func eachOf(ctx context.Context, env *action.Env, target crm.Target, do func(record crm.Record) (changed bool, err error)) (plan.Outcome, error) {
+	records, err := target.Resolve(ctx, env.Records, env.Catalog, env.Record())
+	if err != nil {
+		return plan.Outcome{}, err
+	}
+	return each(env, records, do)
+}
+
 // related are the records of a type that are associated with the enrolled one: those whose association has a label,
 // "" = any, and that a filter lets pass.
 func related(ctx context.Context, env *action.Env, object crm.ObjectName, label string, refine *refinement) ([]crm.Record, error) {

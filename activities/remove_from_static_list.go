@@ -26,11 +26,7 @@ HubSpot allows contacts, companies and deals; here it is any type of record. Unc
 	Local:   true,
 	Effect:  action.Edits,
 	Run: func(ctx context.Context, env *action.Env, _ plan.Call, cfg removeFromStaticListConfig) (plan.Outcome, error) {
-		records, err := cfg.On.Resolve(ctx, env.Records, env.Catalog, env.Record())
-		if err != nil {
-			return plan.Outcome{}, err
-		}
-		return each(env, records, func(record crm.Record) (bool, error) {
+		return eachOf(ctx, env, cfg.On, func(record crm.Record) (bool, error) {
 			return env.Records.RemoveFromList(ctx, cfg.List.Text, record.Ref)
 		})
 	},
