@@ -34,15 +34,15 @@ Unconfirmed, and so our design: ` + "`max_tokens`" + `, ` + "`data`" + `, ` + "`
 	Attempt: askingTime,
 	Check:   func(cfg anthropicAskConfig, at schema.Pos, problems *schema.Diagnostics) { cfg.check(at, problems) },
 	Run: func(ctx context.Context, env *action.Env, call plan.Call, cfg anthropicAskConfig) (plan.Outcome, error) {
-		question := provider.Question{API: provider.Messages, Model: cfg.Model, Effort: cfg.Effort, Temperature: cfg.Temperature}
-		question, err := vendor(env, question, "anthropic", env.Account.Providers.Anthropic, cfg.APIKey)
-		if err != nil {
-			return plan.Outcome{}, err
-		}
-		prompt, err := env.Render(ctx, cfg.Prompt)
-		if err != nil {
-			return plan.Outcome{}, failure(err)
-		}
-		return cfg.ask(ctx, env, call, question, prompt)
+		return cfg.ask(ctx, env, call, cfg.question(), cfg.Prompt, cfg.APIKey)
 	},
 })
+
+func (c anthropicAskConfig) question() provider.Question {
+	return provider.Question{API: provider.Messages, Model: c.Model, Effort: c.Effort, Temperature: c.Temperature}
+}
+
+// Lacks tells what the settings of the workspace lack for the action, "" when that is nothing.
+func (c anthropicAskConfig) Lacks(account crm.Account) string {
+	return lacks(account, c.question(), c.APIKey)
+}

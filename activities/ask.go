@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -79,9 +80,18 @@ func (a asking) Outputs() []action.Output {
 // responseOutput is the output that every kind with a prompt has.
 var responseOutput = action.Output{Name: "response", Type: "string", Doc: "The answer; JSON when outputs are declared, which then stand beside it."}
 
-// ask asks a question about the enrolled record, and answers with the outputs.
-func (a asking) ask(ctx context.Context, env *action.Env, call plan.Call, question provider.Question, prompt string) (plan.Outcome, error) {
-	if strings.TrimSpace(prompt) == "" {
+// ask fills the prompt and asks about the enrolled record, with the key of the action, else that of the workspace. It answers
+// with the outputs.
+func (a asking) ask(ctx context.Context, env *action.Env, call plan.Call, question provider.Question, prompt crm.Template, own crm.Secret) (plan.Outcome, error) {
+	question, err := keyed(env, question, own)
+	if err != nil {
+		return plan.Outcome{}, err
+	}
+	text, err := env.Render(ctx, prompt)
+	if err != nil {
+		return plan.Outcome{}, failure(err)
+	}
+	if strings.TrimSpace(text) == "" {
 		return plan.Outcome{}, action.Permanent("no-prompt", "the prompt is empty")
 	}
 	data, err := a.data(ctx, env)
@@ -91,7 +101,7 @@ func (a asking) ask(ctx context.Context, env *action.Env, call plan.Call, questi
 	if err := env.Execute(ctx); err != nil {
 		return plan.Outcome{}, err
 	}
-	question.Key, question.MaxTokens, question.Turns = call.Key(), a.MaxTokens, []string{prompt + data}
+	question.Key, question.MaxTokens, question.Turns = call.Key(), a.MaxTokens, []string{text + data}
 	if len(a.Answers) > 0 {
 		question.Schema = a.schema()
 		form, err := json.Marshal(question.Schema)
@@ -247,18 +257,47 @@ func unanswered(err error, now time.Time) error {
 	return failure(err)
 }
 
-// vendor completes a question with where its model is asked and with the key: that of the action, else that of the workspace.
-func vendor(env *action.Env, question provider.Question, name string, settings *crm.Model, own crm.Secret) (provider.Question, error) {
-	reference := own.String()
-	if settings != nil {
-		question.BaseURL = settings.BaseURL
-		if reference == "" {
-			reference = settings.APIKey
-		}
+// chosen is a question to the model that the workspace has chosen, or to another one of the same provider.
+func chosen(account crm.Account, model string) provider.Question {
+	question := provider.Question{API: provider.ChatCompletions, Model: cmp.Or(model, account.AI.Model)}
+	if account.AI.Provider == "anthropic" {
+		question.API = provider.Messages
 	}
-	if reference == "" && question.BaseURL == "" {
-		return question, action.Permanent("no-provider", "there is no api_key: name one under providers.%s in millrace.yaml", name)
+	return question
+}
+
+// vendor is who answers a question, as providers in millrace.yaml calls it, with what stands there.
+func vendor(account crm.Account, question provider.Question) (name string, settings crm.Model) {
+	name, found := "openai", account.Providers.OpenAI
+	if question.API == provider.Messages {
+		name, found = "anthropic", account.Providers.Anthropic
 	}
+	if found == nil {
+		return name, crm.Model{}
+	}
+	return name, *found
+}
+
+// lacks tells what the workspace lacks to ask a question with a key of its own or of the action, "" when that is nothing.
+func lacks(account crm.Account, question provider.Question, own crm.Secret) string {
+	name, settings := vendor(account, question)
+	switch {
+	case question.Model == "":
+		return "there is no model: name one under ai.model"
+	case own.IsZero() && settings == (crm.Model{}):
+		return "there is no api_key: name one under providers." + name
+	}
+	return ""
+}
+
+// keyed completes a question with where its model is asked and with the key: that of the action, else that of the workspace.
+func keyed(env *action.Env, question provider.Question, own crm.Secret) (provider.Question, error) {
+	if missing := lacks(env.Account, question, own); missing != "" {
+		return question, action.Permanent("no-provider", "%s in millrace.yaml", missing)
+	}
+	_, settings := vendor(env.Account, question)
+	question.BaseURL = settings.BaseURL
+	reference := cmp.Or(own.String(), settings.APIKey)
 	if reference == "" {
 		return question, nil
 	}

@@ -6,7 +6,6 @@ import (
 	"github.com/millrace/millrace/internal/action"
 	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/plan"
-	"github.com/millrace/millrace/internal/provider"
 	"github.com/millrace/millrace/internal/schema"
 )
 
@@ -53,26 +52,13 @@ executions are counted.`,
 		}
 	},
 	Run: func(ctx context.Context, env *action.Env, call plan.Call, cfg askAiConfig) (plan.Outcome, error) {
-		chosen := env.Account.AI
-		api, name, settings := provider.ChatCompletions, "openai", env.Account.Providers.OpenAI
-		if chosen.Provider == "anthropic" {
-			api, name, settings = provider.Messages, "anthropic", env.Account.Providers.Anthropic
-		}
-		question := provider.Question{API: api, Model: chosen.Model, Instructions: tasks[cfg.Task]}
-		if cfg.Model != "" {
-			question.Model = cfg.Model
-		}
-		if question.Model == "" {
-			return plan.Outcome{}, action.Permanent("no-provider", "there is no model: name one under ai.model in millrace.yaml")
-		}
-		question, err := vendor(env, question, name, settings, crm.Secret{})
-		if err != nil {
-			return plan.Outcome{}, err
-		}
-		prompt, err := env.Render(ctx, cfg.Prompt)
-		if err != nil {
-			return plan.Outcome{}, failure(err)
-		}
-		return cfg.ask(ctx, env, call, question, prompt)
+		question := chosen(env.Account, cfg.Model)
+		question.Instructions = tasks[cfg.Task]
+		return cfg.ask(ctx, env, call, question, cfg.Prompt, crm.Secret{})
 	},
 })
+
+// Lacks tells what the settings of the workspace lack for the action, "" when that is nothing.
+func (c askAiConfig) Lacks(account crm.Account) string {
+	return lacks(account, chosen(account, c.Model), crm.Secret{})
+}

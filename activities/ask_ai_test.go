@@ -34,6 +34,7 @@ func TestAskAiCategorises(t *testing.T) {
 func TestAskAiNeedsAModel(t *testing.T) {
 	t.Parallel()
 	b, server := withModel(t, `ask_ai: {prompt: "Which?"}`, "fine")
+	b.settle(func(account *crm.Account) { account.AI.Model = "" })
 	_, err := b.run()
 	requirePermanent(t, err, "no-provider")
 	require.Zero(t, server.asked())

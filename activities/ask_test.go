@@ -48,6 +48,8 @@ func withModel(t *testing.T, source string, answers ...string) (*bench, *modelSe
 	b.settle(func(account *crm.Account) {
 		account.Providers.OpenAI = &crm.Model{APIKey: "secret://crm", BaseURL: server.URL + "/v1"}
 		account.Providers.Anthropic = &crm.Model{APIKey: "secret://crm", BaseURL: server.URL}
+		account.AI.Assistants = map[string]crm.Assistant{"a": {Model: "m", Instructions: "Be brief."}}
+		account.AI.Model = "m"
 	})
 	return b, server
 }
@@ -77,7 +79,7 @@ func (s *modelServer) serve(t *testing.T, w http.ResponseWriter, request *http.R
 		if request.Header.Get("Authorization") != "Bearer hush" {
 			t.Errorf("the key is missing")
 		}
-		answer["choices"] = []any{map[string]any{"message": map[string]any{"role": "assistant", "content": text}, "finish_reason": orDone(s.stop, "stop")}}
+		answer["choices"] = []any{map[string]any{"message": map[string]any{"role": "assistant", "content": text}, "finish_reason": s.ended("stop", "content_filter")}}
 		answer["usage"] = map[string]any{"prompt_tokens": 100, "completion_tokens": 7, "total_tokens": 107}
 	case "POST /v1/responses":
 		if request.Header.Get("Authorization") != "Bearer hush" {
@@ -86,14 +88,14 @@ func (s *modelServer) serve(t *testing.T, w http.ResponseWriter, request *http.R
 		answer["output"] = []any{map[string]any{"type": "message", "role": "assistant", "content": []any{map[string]any{"type": "output_text", "text": text}}}}
 		answer["usage"] = map[string]any{"input_tokens": 100, "output_tokens": 7}
 		if s.stop != "" {
-			answer["incomplete_details"] = map[string]any{"reason": s.stop}
+			answer["incomplete_details"] = map[string]any{"reason": s.ended("", "content_filter")}
 		}
 	case "POST /v1/messages":
 		if request.Header.Get("X-Api-Key") != "hush" || request.Header.Get("Anthropic-Version") == "" {
 			t.Errorf("the key or the version is missing")
 		}
 		answer["content"] = []any{map[string]any{"type": "text", "text": text}}
-		answer["stop_reason"] = orDone(s.stop, "end_turn")
+		answer["stop_reason"] = s.ended("end_turn", "refusal")
 		answer["usage"] = map[string]any{"input_tokens": 90, "cache_read_input_tokens": 10, "output_tokens": 7}
 	default:
 		t.Errorf("%s %s is not asked for", request.Method, request.URL.Path)
@@ -110,11 +112,17 @@ func (s *modelServer) serve(t *testing.T, w http.ResponseWriter, request *http.R
 	_ = json.NewEncoder(w).Encode(answer)
 }
 
-func orDone(stop, done string) string {
-	if stop == "" {
+// refused is the stop of a vendor that will not answer, in whose word it is told.
+const refused = "refused"
+
+func (s *modelServer) ended(done, refusal string) string {
+	switch s.stop {
+	case "":
 		return done
+	case refused:
+		return refusal
 	}
-	return stop
+	return s.stop
 }
 
 // asked is how often the server was asked.
@@ -136,23 +144,26 @@ func (b *bench) usage() string {
 	return strings.Join(lines, "\n")
 }
 
-const sentiment = `{model: m, prompt: "How is {{ contact.first_name }}?", data: [notes], outputs: {
-	sentiment: {type: enumeration, options: [good, bad]}, score: {type: number}, since: {type: date, optional: true}}}`
+const sentiment = `prompt: "How is {{ contact.first_name }}?", data: [notes], outputs: {
+	sentiment: {type: enumeration, options: [good, bad]}, score: {type: number}, since: {type: date, optional: true}}`
 
-// eachVendor runs a test for both kinds that ask with a prompt of the author.
-func eachVendor(t *testing.T, test func(t *testing.T, kind string)) {
-	for _, kind := range []string{"openai_ask", "anthropic_ask"} {
+// asks are the kinds that ask with a prompt of the author, and what each has beside it.
+var asks = map[string]string{"openai_ask": "model: m", "openai_ask_assistant": "assistant: a", "anthropic_ask": "model: m", "ask_ai": "model: m"}
+
+// eachAsk runs a test for each of them. with writes an action of the kind.
+func eachAsk(t *testing.T, test func(t *testing.T, with func(config string) string)) {
+	for kind, own := range asks {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			test(t, kind)
+			test(t, func(config string) string { return kind + ": {" + own + ", " + config + "}" })
 		})
 	}
 }
 
 func TestAskTakesTypedOutputs(t *testing.T) {
 	t.Parallel()
-	eachVendor(t, func(t *testing.T, kind string) {
-		b, server := withModel(t, kind+": "+sentiment, "```json\n{\"sentiment\": \"good\", \"score\": 0.90, \"since\": null, \"more\": 1}\n```")
+	eachAsk(t, func(t *testing.T, with func(string) string) {
+		b, server := withModel(t, with(sentiment), "```json\n{\"sentiment\": \"good\", \"score\": 0.90, \"since\": null, \"more\": 1}\n```")
 		var output map[string]any
 		require.NoError(t, json.Unmarshal(b.ok().Output, &output))
 		delete(output, "response")
@@ -169,8 +180,8 @@ func TestAskTakesTypedOutputs(t *testing.T) {
 
 func TestAskSeesOnlyWhatTheAuthorNamed(t *testing.T) {
 	t.Parallel()
-	eachVendor(t, func(t *testing.T, kind string) {
-		b, server := withModel(t, kind+": "+sentiment, `{"sentiment": "good", "score": 1}`)
+	eachAsk(t, func(t *testing.T, with func(string) string) {
+		b, server := withModel(t, with(sentiment), `{"sentiment": "good", "score": 1}`)
 		b.set(map[string]string{"notes": "named-canary", "last_name": "canary-1", "city": "canary-2", "company": "canary-3", "phone": "+390612345678"})
 		b.ok()
 		require.Contains(t, server.bodies[0], "How is Ada?")
@@ -183,15 +194,15 @@ func TestAskSeesOnlyWhatTheAuthorNamed(t *testing.T) {
 
 func TestAskRepairsOnce(t *testing.T) {
 	t.Parallel()
-	eachVendor(t, func(t *testing.T, kind string) {
-		b, server := withModel(t, kind+": "+sentiment, `{"sentiment": "splendid", "score": "high"}`, `{"sentiment": "bad", "score": 2}`)
+	eachAsk(t, func(t *testing.T, with func(string) string) {
+		b, server := withModel(t, with(sentiment), `{"sentiment": "splendid", "score": "high"}`, `{"sentiment": "bad", "score": 2}`)
 		require.Contains(t, string(b.ok().Output), `"sentiment":"bad"`)
 		require.Equal(t, []string{"w/contact/51/1/a1/1", "w/contact/51/1/a1/1/repair"}, server.keys)
 		require.Contains(t, server.bodies[1], "splendid", "the model sees its answer")
 		require.Contains(t, server.bodies[1], "That is not a valid answer")
 		require.Equal(t, "w/a1 1 200 14", b.usage(), "one execution, the tokens of both")
 
-		b, server = withModel(t, kind+": "+sentiment, `{"sentiment": "splendid"}`)
+		b, server = withModel(t, with(sentiment), `{"sentiment": "splendid"}`)
 		_, err := b.run()
 		requirePermanent(t, err, "bad-answer")
 		require.NotContains(t, err.Error(), "splendid")
@@ -202,15 +213,14 @@ func TestAskRepairsOnce(t *testing.T) {
 
 func TestAskFails(t *testing.T) {
 	t.Parallel()
-	refusal := map[string]string{"openai_ask": "content_filter", "anthropic_ask": "refusal"}
-	eachVendor(t, func(t *testing.T, kind string) {
-		source := kind + `: {model: m, prompt: "the prompt about {{ contact.first_name }}"}`
+	eachAsk(t, func(t *testing.T, with func(string) string) {
+		source := with(`prompt: "the prompt about {{ contact.first_name }}"`)
 		for reason, change := range map[string]func(*modelServer){
 			"http-400":        func(s *modelServer) { s.status, s.raw = 400, `{"error": {"message": "the prompt about Ada, hush"}}` },
 			"http-401":        func(s *modelServer) { s.status = 401 },
 			"http-302":        func(s *modelServer) { s.status, s.header = 302, http.Header{"Location": {"/elsewhere"}} },
 			"bad-answer":      func(s *modelServer) { s.raw = "<html>the prompt about Ada" },
-			"model-refused":   func(s *modelServer) { s.stop = refusal[kind] },
+			"model-refused":   func(s *modelServer) { s.stop = refused },
 			"answer-too-long": func(s *modelServer) { s.answers = []string{strings.Repeat("x", 65_001)} },
 		} {
 			b, server := withModel(t, source, "fine")
@@ -228,7 +238,7 @@ func TestAskFails(t *testing.T) {
 			requirePermanent(t, err, "bad-answer")
 			require.Equal(t, 1, server.asked(), name)
 		}
-		b, server := withModel(t, kind+`: {model: m, prompt: "{{ contact.city }}"}`, "fine")
+		b, server := withModel(t, with(`prompt: "{{ contact.city }}"`), "fine")
 		_, err := b.run()
 		requirePermanent(t, err, "no-prompt")
 		require.Zero(t, server.asked())
@@ -243,8 +253,8 @@ func TestAskFails(t *testing.T) {
 
 func TestAskIsTriedAgain(t *testing.T) {
 	t.Parallel()
-	eachVendor(t, func(t *testing.T, kind string) {
-		b, server := withModel(t, kind+`: {model: m, prompt: "the prompt"}`, "fine")
+	eachAsk(t, func(t *testing.T, with func(string) string) {
+		b, server := withModel(t, with(`prompt: "the prompt"`), "fine")
 		server.status = http.StatusServiceUnavailable
 		_, err := b.run()
 		requireRetry(t, err, time.Minute)
@@ -258,7 +268,7 @@ func TestAskIsTriedAgain(t *testing.T) {
 		require.Equal(t, "w/a1 1 100 7", b.usage(), "however often it is tried, it is one execution")
 		require.Equal(t, server.keys[0], server.keys[2])
 
-		b, server = withModel(t, kind+`: {model: m, prompt: "the prompt"}`, "fine")
+		b, server = withModel(t, with(`prompt: "the prompt"`), "fine")
 		server.Close()
 		_, err = b.run()
 		requireRetry(t, err, time.Minute)
@@ -267,8 +277,8 @@ func TestAskIsTriedAgain(t *testing.T) {
 
 func TestAskIsCountedOnceWhenItIsCut(t *testing.T) {
 	t.Parallel()
-	eachVendor(t, func(t *testing.T, kind string) {
-		b, server := withModel(t, kind+`: {model: m, prompt: "the prompt"}`, "fine")
+	eachAsk(t, func(t *testing.T, with func(string) string) {
+		b, server := withModel(t, with(`prompt: "the prompt"`), "fine")
 		books := b.runtime.Store
 		b.runtime.Store = &losing{transacting: books.(transacting), after: 2} // begin, the execution; then the answer is lost
 		_, err := b.run()
@@ -283,8 +293,8 @@ func TestAskIsCountedOnceWhenItIsCut(t *testing.T) {
 
 func TestAskHasLimits(t *testing.T) {
 	t.Parallel()
-	eachVendor(t, func(t *testing.T, kind string) {
-		b, server := withModel(t, kind+`: {model: m, prompt: "the prompt"}`, "fine")
+	eachAsk(t, func(t *testing.T, with func(string) string) {
+		b, server := withModel(t, with(`prompt: "the prompt"`), "fine")
 		b.settle(func(account *crm.Account) { account.AI.Executions = 2 })
 		visit := func(n int) func(*plan.Call) { return func(call *plan.Call) { call.Visit = n } }
 		b.ok(visit(1))
@@ -318,7 +328,7 @@ func TestAskLimitIsThreeThousandByDefault(t *testing.T) {
 
 func TestAskOfWhomThereIsNone(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, "openai_ask: "+sentiment)
+	b := newBench(t, "openai_ask: {model: m, "+sentiment+"}")
 	b.settle(func(account *crm.Account) {
 		account.Providers.OpenAI = &crm.Model{BaseURL: "https://models.example.com/v1"}
 	})
@@ -331,10 +341,46 @@ func TestAskOfWhomThereIsNone(t *testing.T) {
 
 func TestAskRefusesOutputsThatCannotBe(t *testing.T) {
 	t.Parallel()
-	eachVendor(t, func(t *testing.T, kind string) {
-		requireProblems(t, kind+`: {model: m, prompt: x, outputs: {response: {}}}`, "wrong-value")
-		requireProblems(t, kind+`: {model: m, prompt: x, outputs: {a: {type: enumeration}, b: {options: [c]}}}`, "wrong-value", "wrong-value")
+	eachAsk(t, func(t *testing.T, with func(string) string) {
+		requireProblems(t, with(`prompt: x, outputs: {response: {}}`), "wrong-value")
+		requireProblems(t, with(`prompt: x, outputs: {a: {type: enumeration}, b: {options: [c]}}`), "wrong-value", "wrong-value")
 	})
+}
+
+func TestAskIsToldOfAProviderThatIsMissing(t *testing.T) {
+	t.Parallel()
+	const (
+		openAI    = "providers: {openai: {api_key: secret://X}}\n"
+		anthropic = "providers: {anthropic: {base_url: \"https://models.example.com\"}}\n"
+		assistant = "ai: {assistants: {a: {model: m, instructions: Help.}}}\n"
+	)
+	for _, test := range []struct{ action, settings, missing string }{
+		{`openai_ask: {model: m, prompt: x}`, "", "providers.openai"},
+		{`openai_ask: {model: m, prompt: x}`, anthropic, "providers.openai"},
+		{`openai_ask: {model: m, prompt: x}`, openAI, ""},
+		{`openai_ask: {model: m, prompt: x, api_key: secret://Y}`, "", ""},
+		{`anthropic_ask: {model: m, prompt: x}`, openAI, "providers.anthropic"},
+		{`anthropic_ask: {model: m, prompt: x}`, anthropic, ""},
+		{`openai_ask_assistant: {assistant: a, prompt: x}`, assistant, "providers.openai"},
+		{`openai_ask_assistant: {assistant: a, prompt: x}`, assistant + openAI, ""},
+		{`ask_ai: {prompt: x}`, openAI, "ai.model"},
+		{`ask_ai: {prompt: x, model: m}`, openAI, ""},
+		{`ask_ai: {prompt: x}`, "ai: {model: m}\n", "providers.openai"},
+		{`ask_ai: {prompt: x}`, "ai: {provider: anthropic, model: m}\n" + openAI, "providers.anthropic"},
+		{`ask_ai: {prompt: x}`, "ai: {provider: anthropic, model: m}\n" + anthropic, ""},
+		{`generate_sales_profile: {offer: x, data: [email]}`, openAI, "ai.model"},
+		{`generate_sales_profile: {offer: x, data: [email]}`, "ai: {model: m}\n" + openAI, ""},
+	} {
+		problems := inWorkspaceWith(t, map[string]string{"millrace.yaml": test.settings}, "workflow: w\nobject: contact\nactions:\n  - id: ask\n    "+test.action+"\n")
+		if test.missing == "" {
+			require.Empty(t, problems, "%s with %s", test.action, test.settings)
+			continue
+		}
+		require.Len(t, problems, 1, "%s with %s", test.action, test.settings)
+		require.Equal(t, "no-provider", problems[0].Code)
+		require.Contains(t, problems[0].Message, test.missing)
+		require.Equal(t, 5, problems[0].Line)
+	}
 }
 
 // losing is a store that goes away after some transactions.

@@ -49,7 +49,9 @@ func Kinds() []action.Kind {
 		sendWebhook,
 
 		askAi,
+		generateSalesProfile,
 		openaiAsk,
+		openaiAskAssistant,
 		anthropicAsk,
 		extensionAction,
 	}

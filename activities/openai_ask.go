@@ -34,15 +34,15 @@ Unconfirmed, and so our design: ` + "`max_tokens`" + `, ` + "`data`" + `, ` + "`
 	Attempt: askingTime,
 	Check:   func(cfg openaiAskConfig, at schema.Pos, problems *schema.Diagnostics) { cfg.check(at, problems) },
 	Run: func(ctx context.Context, env *action.Env, call plan.Call, cfg openaiAskConfig) (plan.Outcome, error) {
-		question := provider.Question{API: provider.ChatCompletions, Model: cfg.Model, Effort: cfg.Effort, Temperature: cfg.Temperature}
-		question, err := vendor(env, question, "openai", env.Account.Providers.OpenAI, cfg.APIKey)
-		if err != nil {
-			return plan.Outcome{}, err
-		}
-		prompt, err := env.Render(ctx, cfg.Prompt)
-		if err != nil {
-			return plan.Outcome{}, failure(err)
-		}
-		return cfg.ask(ctx, env, call, question, prompt)
+		return cfg.ask(ctx, env, call, cfg.question(), cfg.Prompt, cfg.APIKey)
 	},
 })
+
+func (c openaiAskConfig) question() provider.Question {
+	return provider.Question{API: provider.ChatCompletions, Model: c.Model, Effort: c.Effort, Temperature: c.Temperature}
+}
+
+// Lacks tells what the settings of the workspace lack for the action, "" when that is nothing.
+func (c openaiAskConfig) Lacks(account crm.Account) string {
+	return lacks(account, c.question(), c.APIKey)
+}

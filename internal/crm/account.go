@@ -56,10 +56,21 @@ type Model struct {
 
 // AI is the language model that a workspace has chosen, and the limits of a calendar month in the account's zone.
 type AI struct {
-	Provider   string `json:"provider,omitempty" doc:"Whom ask_ai asks." enum:"openai,anthropic" default:"openai"`
-	Model      string `json:"model,omitempty" doc:"Model that ask_ai asks."`
+	Provider   string `json:"provider,omitempty" doc:"Whom ask_ai and generate_sales_profile ask." enum:"openai,anthropic" default:"openai"`
+	Model      string `json:"model,omitempty" doc:"Model that they ask."`
 	Executions int    `json:"executions,omitempty" doc:"How often one action of a workflow may run in a month." default:"3000" min:"1"`
 	Tokens     int    `json:"tokens,omitempty" doc:"How many tokens all actions together may use in a month, read and written; no limit if left out." min:"1"`
+
+	Assistants map[string]Assistant `json:"assistants,omitempty" doc:"Whom openai_ask_assistant asks, by the names that actions use."`
+}
+
+// Assistant is a model with what it is told before every question.
+type Assistant struct {
+	Model        string   `json:"model" doc:"Model of OpenAI, or of the server that providers.openai names." required:"true" min:"1"`
+	Instructions string   `json:"instructions" doc:"What it is and how it answers. It holds no tokens." required:"true" min:"1"`
+	Effort       string   `json:"reasoning_effort,omitempty" doc:"How long a reasoning model thinks; the model's own choice if left out." enum:"none,minimal,low,medium,high,xhigh,max"`
+	Temperature  *float64 `json:"temperature,omitempty" doc:"How much answers vary; the model's own choice if left out. Reasoning models take none." min:"0" max:"2"`
+	VectorStores []string `json:"vector_stores,omitempty" doc:"Ids of vector stores at OpenAI whose files it searches, as vs_123."`
 }
 
 // SMTP is a mail server.

@@ -38,6 +38,7 @@ type (
 	ConnectionName   = Name[connectionKind]   // an entry of connections.yaml
 	SubscriptionName = Name[subscriptionKind] // a subscription type
 	AdsAccountName   = Name[adsAccountKind]   // an account of an advertising network in millrace.yaml
+	AssistantName    = Name[assistantKind]    // an entry of ai.assistants in millrace.yaml
 	FormName         = Name[formKind]         // a form
 	ExtensionName    = Name[extensionKind]    // a file in actions/
 	ActionID         = Name[actionKind]       // another action of the same definition
@@ -87,6 +88,7 @@ type (
 	subscriptionKind struct{}
 	formKind         struct{}
 	adsAccountKind   struct{}
+	assistantKind    struct{}
 	extensionKind    struct{}
 	actionKind       struct{}
 	eventKind        struct{}
@@ -134,6 +136,9 @@ func (subscriptionKind) spec() nameSpec {
 }
 func (adsAccountKind) spec() nameSpec {
 	return nameSpec{kind: "ads-account", doc: "Account in providers.ads of millrace.yaml.", valid: plainName, rule: plainRule}
+}
+func (assistantKind) spec() nameSpec {
+	return nameSpec{kind: "assistant", doc: "Assistant in ai.assistants of millrace.yaml.", valid: plainName, rule: plainRule}
 }
 func (formKind) spec() nameSpec {
 	return nameSpec{kind: "form", doc: "Id of a form.", valid: plainName, rule: plainRule}

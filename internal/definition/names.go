@@ -29,6 +29,12 @@ type creator interface {
 	Creates() (object crm.ObjectName, gives func(property string) bool)
 }
 
+// Lacking is implemented by configs whose action needs something of the workspace's settings.
+type Lacking interface {
+	// Lacks tells what the settings lack for the action, "" when that is nothing.
+	Lacks(account crm.Account) string
+}
+
 // checkConfig checks what the config of an action names.
 func (c *checker) checkConfig(act *Action) {
 	object := c.file.Object.Text
@@ -50,6 +56,11 @@ func (c *checker) checkConfig(act *Action) {
 	}
 	if user, ok := act.Config.(extender); ok && c.in != nil {
 		c.extension(user)
+	}
+	if needy, ok := act.Config.(Lacking); ok && c.in != nil {
+		if missing := needy.Lacks(c.in.Account); missing != "" {
+			c.found.Errorf(act.key.Pos, "no-provider", "%s in %s", missing, WorkspaceFile)
+		}
 	}
 	c.walk(act.Config, object, act)
 }

@@ -136,6 +136,8 @@ func (w *Workspace) names(kind string) (names []string, listed bool) {
 		return slices.Sorted(maps.Keys(w.Connections)), true
 	case "ads-account":
 		return slices.Sorted(maps.Keys(w.Account.Providers.Ads)), true
+	case "assistant":
+		return slices.Sorted(maps.Keys(w.Account.AI.Assistants)), true
 	case "sequence":
 		return w.Sequences, true
 	case "team":
@@ -291,6 +293,8 @@ func (r *workspaceReader) readAccount(name string) {
 		}
 	}
 	r.checkSecret(node, "providers", "smtp", "password")
+	r.checkSecret(node, "providers", "openai", "api_key")
+	r.checkSecret(node, "providers", "anthropic", "api_key")
 	r.checkAds(node)
 	r.checkSecret(node, "sources", "kafka", "password")
 	r.checkSecret(node, "sources", "nats", "token")

@@ -31,6 +31,7 @@ type Question struct {
 	Temperature  *float64       // nil = the model's
 	Effort       string         // of its reasoning; "" = the model's
 	MaxTokens    int            // of the answer
+	VectorStores []string       // whose files the model searches; of Responses alone
 }
 
 // Answer is what a language model answers.

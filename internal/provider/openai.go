@@ -72,6 +72,9 @@ func (m *models) respond(ctx context.Context, question Question) (Answer, error)
 	if question.Instructions != "" {
 		params.Instructions = openai.String(question.Instructions)
 	}
+	if len(question.VectorStores) > 0 {
+		params.Tools = []responses.ToolUnionParam{responses.ToolParamOfFileSearch(question.VectorStores)}
+	}
 	for i, turn := range question.Turns {
 		role := responses.EasyInputMessageRoleUser
 		if i%2 == 1 {
