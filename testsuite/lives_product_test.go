@@ -1,0 +1,409 @@
+package testsuite_test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/millrace/millrace/activities"
+	"github.com/millrace/millrace/internal/action"
+	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/enroll"
+	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/internal/store"
+	"github.com/millrace/millrace/worker"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+	sdktest "go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+)
+
+// lag is how long it takes in a random world until something that happened is decided about, and until the next
+// enrollment is told: one thing after the other, since who is told first is left open where people race. Its
+// milliseconds keep what happens by itself from falling on the same instant.
+const lag = 10*time.Second + 7*time.Millisecond
+
+// product lets a random world happen in the product: store, router, admission, interpreter and kinds as in production, in
+// skipped time. The SDK's test environment keeps the clock and runs each enrollment as a child workflow.
+type product struct {
+	ctx    context.Context
+	env    *sdktest.TestWorkflowEnvironment
+	books  *store.Store
+	router enroll.Router
+	server *server
+	lines  []string
+	err    error
+}
+
+// produce returns the journal of a world.
+func produce(ctx context.Context, w *randomWorld, published store.Publication) (lines []string, err error) {
+	books, err := store.Open(ctx, "sqlite://:memory:")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, books.Close()) }()
+	var suite sdktest.WorkflowTestSuite
+	suite.SetLogger(silent)
+	p := &product{ctx: ctx, env: suite.NewTestWorkflowEnvironment(), books: books}
+	p.server = &server{open: map[string]run{}, scheduled: map[string]bool{}}
+	p.server.post = func() { p.env.RegisterDelayedCallback(p.next, lag) }
+	p.router = enroll.Router{Client: enroll.Client{Temporal: p.server, Store: books}, Log: slog.New(slog.DiscardHandler), Now: p.env.Now}
+	p.env.SetStartTime(livesBegin.Add(-time.Second))
+	p.env.SetTestTimeout(10 * patience)
+	worker.Register(p, worker.Options{
+		Store: books, Kinds: activities.Kinds(), Temporal: p.server, Log: slog.New(slog.DiscardHandler),
+		Provide: func(crm.Account) (action.Providers, error) { return action.Providers{}, nil },
+	})
+	p.env.RegisterWorkflow(p.everybody)
+	p.env.SetOnLocalActivityCompletedListener(func(*activity.Info, converter.EncodedValue, error) { p.server.stir() })
+	p.env.SetOnActivityCompletedListener(func(*activity.Info, converter.EncodedValue, error) { p.server.stir() })
+	published.At = livesBegin.Add(-time.Second)
+	if _, err := books.Publish(ctx, published); err != nil {
+		return nil, err
+	}
+	for record := range livesInEach {
+		ref := crm.Ref{Object: "contact", ID: fmt.Sprint(record + 1)}
+		if _, err := books.Create(ctx, ref, nil, published.At, "test"); err != nil {
+			return nil, err
+		}
+	}
+	for i, h := range w.happenings {
+		p.env.RegisterDelayedCallback(func() {
+			if err := p.happen(h, fmt.Sprintf("happening-%03d", i)); !errors.Is(err, crm.ErrDeleted) { // to who is deleted nothing happens
+				p.note(err)
+			}
+			p.server.stir()
+		}, h.at.Sub(p.env.Now()))
+	}
+	p.env.RegisterDelayedCallback(func() { p.env.SignalWorkflow(signalStart, plan.State{}) }, w.ends.Sub(p.env.Now()))
+	p.env.ExecuteWorkflow(p.everybody)
+	if err := errors.Join(p.err, p.env.GetWorkflowError()); err != nil {
+		return nil, err
+	}
+	return p.journal()
+}
+
+func (p *product) note(err error) { p.err = errors.Join(p.err, err) }
+
+const signalStart = "start"
+
+// everybody starts enrollments as it is told, until it is told of none.
+func (p *product) everybody(ctx workflow.Context) error {
+	for {
+		var state plan.State
+		workflow.GetSignalChannel(ctx, signalStart).Receive(ctx, &state)
+		if state.Workflow == "" {
+			return nil
+		}
+		id := plan.WorkflowID(state.Workflow, state.Record)
+		child := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+			WorkflowID: id, TaskQueue: plan.TaskQueue, ParentClosePolicy: 1, // terminate
+		}), plan.WorkflowType, state)
+		workflow.Go(ctx, func(ctx workflow.Context) {
+			p.note(child.Get(ctx, nil))
+			p.server.closed(id)
+		})
+	}
+}
+
+// RegisterActivityWithOptions makes the product a registry, in which admit knows runs by the names that the server gave them.
+func (p *product) RegisterActivityWithOptions(function any, options activity.RegisterOptions) {
+	if options.Name == plan.ActivityAdmit {
+		admit := function.(func(context.Context, plan.AdmitRequest) (plan.Admission, error))
+		function = func(ctx context.Context, request plan.AdmitRequest) (plan.Admission, error) {
+			request.FirstRun = p.server.runOf(request.WorkflowID)
+			return admit(ctx, request)
+		}
+	}
+	p.env.RegisterActivityWithOptions(function, options)
+}
+
+// RegisterWorkflowWithOptions makes the product a registry.
+func (p *product) RegisterWorkflowWithOptions(w any, options workflow.RegisterOptions) {
+	p.env.RegisterWorkflowWithOptions(w, options)
+}
+
+// next tells one enrollment of one thing, or lets the router decide what there is to tell.
+func (p *product) next() {
+	letter, found := p.server.take()
+	switch {
+	case !found:
+		for busy := true; busy; {
+			more, err := p.router.Round(p.ctx)
+			if err != nil {
+				p.note(err)
+			}
+			busy = more
+		}
+		if !p.server.waiting() {
+			return
+		}
+	case letter.signal == signalStart:
+		p.env.SignalWorkflow(signalStart, letter.about)
+	default:
+		p.note(p.env.SignalWorkflowByID(letter.to, letter.signal, letter.about))
+	}
+	p.server.stir()
+}
+
+func (p *product) happen(h happening, id string) error {
+	ref, now := crm.Ref{Object: "contact", ID: fmt.Sprint(h.record)}, p.env.Now()
+	switch h.verb {
+	case "is":
+		_, _, err := p.books.Upsert(p.ctx, ref, map[string]string{h.set.name: h.set.value}, now, "test")
+		return err
+	case "did":
+		_, _, err := p.books.AddEvent(p.ctx, plan.Event{ID: id, Type: h.what, Record: ref.String(), At: now})
+		return err
+	case "joins":
+		_, err := p.books.AddToList(p.ctx, h.what, ref, now)
+		return err
+	case "quits":
+		_, err := p.books.RemoveFromList(p.ctx, h.what, ref)
+		return err
+	case "deleted":
+		return p.books.Delete(p.ctx, ref, now)
+	case "restored":
+		return p.books.Restore(p.ctx, ref)
+	case "enters":
+		_, err := p.router.Start(p.ctx, enroll.Request{Workflow: h.what, Record: ref})
+		if errors.Is(err, enroll.ErrInside) {
+			p.lines = append(p.lines, line(now, ref.String(), h.what, "is inside already"))
+			return nil
+		}
+		return err
+	case "turns":
+		workflow, mode, _ := strings.Cut(h.what, " ")
+		return p.books.SetSwitch(p.ctx, workflow, mode, now)
+	}
+	return fmt.Errorf("nothing is called %q", h.verb)
+}
+
+// line is one of a journal. Of the time it has the seconds.
+func line(at time.Time, record, workflow, text string) string {
+	return fmt.Sprintf("%s %s %s %s", at.UTC().Format(time.DateTime), record, workflow, text)
+}
+
+// journal is what the product wrote down, as far as the reference says it too.
+func (p *product) journal() ([]string, error) {
+	for _, workflow := range workflowNames {
+		for record := range livesInEach {
+			ref := fmt.Sprintf("contact/%d", record+1)
+			entries, err := p.books.JournalOf(p.ctx, workflow, ref)
+			if err != nil {
+				return nil, err
+			}
+			for _, entry := range entries {
+				if text := wrote(entry); text != "" {
+					p.lines = append(p.lines, line(entry.At, ref, workflow, text))
+				}
+			}
+		}
+	}
+	return p.lines, nil
+}
+
+// wrote is what an entry of the journal says; "" where the reference says nothing.
+func wrote(entry plan.Entry) string {
+	reason, _, _ := strings.Cut(entry.Detail, ": ")
+	first, _, _ := strings.Cut(entry.Detail, " ")
+	switch entry.Event {
+	case plan.JournalEnrolled, plan.JournalReEnrolled:
+		if first == "event" {
+			first = entry.Detail
+		}
+		return "enters: " + first
+	case plan.JournalBlocked:
+		return "is refused: " + reason
+	case plan.JournalUnenrolled, plan.JournalGoalMet, plan.JournalCompleted:
+		return "leaves: " + reason
+	case plan.JournalDelayStarted:
+		return entry.Node + " waits"
+	case plan.JournalSucceeded, plan.JournalBranch, plan.JournalDelayEnded:
+		return entry.Node + " -> " + entry.Port
+	case plan.JournalFailed:
+		return entry.Node + " -> failed: " + reason
+	case plan.JournalSkipped:
+		return entry.Node + " is skipped"
+	case plan.JournalMoved:
+		return entry.Node + " is gone"
+	case plan.JournalWarning:
+		return entry.Node + " warns: " + entry.Detail
+	}
+	return ""
+}
+
+// server stands for the Temporal server: it knows who is open, and keeps what enrollments are to be told. It is told
+// from many sides at once.
+type server struct {
+	client.Client // the rest of it, which nobody calls
+	post          func()
+
+	mu        sync.Mutex
+	open      map[string]run  // by workflow id
+	scheduled map[string]bool // by id of the schedule
+	runs      int
+	letters   []letter
+	stirred   bool // next is on its way
+}
+
+// letter is what an enrollment is to be told.
+type letter struct {
+	to, signal string
+	about      any
+}
+
+// run is an open execution.
+type run struct {
+	client.WorkflowRun
+	id, name, trigger string
+}
+
+func (r run) GetID() string    { return r.id }
+func (r run) GetRunID() string { return r.name }
+
+// order is of letters that are there at once: by enrollment, then by what they say, then by event.
+func (l letter) order(other letter) int {
+	place := func(one letter) int {
+		return slices.Index([]string{signalStart, plan.SignalEvent, plan.SignalChanged, plan.SignalUnenroll}, one.signal)
+	}
+	event := func(one letter) string {
+		if event, is := one.about.(*plan.Event); is {
+			return event.ID
+		}
+		return ""
+	}
+	return cmp.Or(cmp.Compare(l.to, other.to), cmp.Compare(place(l), place(other)), cmp.Compare(event(l), event(other)))
+}
+
+// stir makes the next thing happen after a lag, unless one is to happen already.
+func (s *server) stir() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stirring()
+}
+
+func (s *server) stirring() {
+	if !s.stirred {
+		s.stirred = true
+		s.post()
+	}
+}
+
+// take returns the next letter.
+func (s *server) take() (next letter, found bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stirred = false
+	if len(s.letters) == 0 {
+		return letter{}, false
+	}
+	next = s.letters[0]
+	s.letters = s.letters[1:]
+	return next, true
+}
+
+func (s *server) waiting() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.letters) > 0
+}
+
+func (s *server) write(one letter) {
+	s.letters = append(s.letters, one)
+	slices.SortStableFunc(s.letters, letter.order)
+}
+
+func (s *server) closed(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, id)
+	s.letters = slices.DeleteFunc(s.letters, func(one letter) bool { return one.to == id })
+}
+
+func (s *server) runOf(id string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open[id].name
+}
+
+// ExecuteWorkflow starts an enrollment, when its turn comes.
+func (s *server) ExecuteWorkflow(_ context.Context, options client.StartWorkflowOptions, _ any, args ...any) (client.WorkflowRun, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, open := s.open[options.ID]; open {
+		return nil, serviceerror.NewWorkflowExecutionAlreadyStarted("", "", "")
+	}
+	s.runs++
+	state := args[0].(plan.State)
+	s.open[options.ID] = run{id: options.ID, name: fmt.Sprint(s.runs), trigger: state.Trigger}
+	s.write(letter{options.ID, signalStart, state})
+	s.stirring()
+	return s.open[options.ID], nil
+}
+
+// SignalWorkflow tells an enrollment something, when its turn comes.
+func (s *server) SignalWorkflow(_ context.Context, id, _, signal string, about any) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, open := s.open[id]; !open {
+		return serviceerror.NewNotFound("no such workflow")
+	}
+	s.write(letter{id, signal, about})
+	s.stirring()
+	return nil
+}
+
+// schedules stand for Temporal's: they know which there are.
+type schedules struct {
+	client.ScheduleClient
+	*server
+}
+
+type schedule struct {
+	client.ScheduleHandle
+	*server
+	id string
+}
+
+// ScheduleClient is the part of the server that keeps schedules.
+func (s *server) ScheduleClient() client.ScheduleClient { return schedules{server: s} }
+
+// GetHandle is of a schedule that may be there or not.
+func (s schedules) GetHandle(_ context.Context, id string) client.ScheduleHandle {
+	return schedule{server: s.server, id: id}
+}
+
+// Create makes a schedule.
+func (s schedules) Create(ctx context.Context, options client.ScheduleOptions) (client.ScheduleHandle, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.scheduled[options.ID] {
+		return nil, temporal.ErrScheduleAlreadyRunning
+	}
+	s.scheduled[options.ID] = true
+	return schedule{server: s.server, id: options.ID}, nil
+}
+
+// Update leaves the schedule where it is.
+func (s schedule) Update(context.Context, client.ScheduleUpdateOptions) error { return nil }
+
+// Delete removes the schedule.
+func (s schedule) Delete(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.scheduled[s.id] {
+		return serviceerror.NewNotFound("no such schedule")
+	}
+	delete(s.scheduled, s.id)
+	return nil
+}

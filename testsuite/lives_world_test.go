@@ -1,0 +1,307 @@
+package testsuite_test
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	livesInEach  = 10 // records of a random world
+	thingsInEach = 80 // that happen to them
+)
+
+var livesBegin = time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC)
+
+// randomWorld is some workflows, and what happens to them and to records. It knows no rules: the product and the
+// reference are both told it.
+type randomWorld struct {
+	*rand.Rand
+	definitions []*drawn
+	happenings  []happening
+	ends        time.Time
+}
+
+// drawn is a definition, as an author writes one. A condition without a name is none.
+type drawn struct {
+	name, event                        string
+	when, provided, goal, keeps, again condition
+	each, leaves                       bool
+	removes                            string // "", all, or a workflow
+	actions                            []*act
+	acts                               int // that it has had so far, whose ids are not given again
+}
+
+// act is an action.
+type act struct {
+	id, kind string // delay, wait, branch, edit, note; end has no id
+	days     int    // of a delay, or the longest wait
+	rest     time.Duration
+	event    string    // of a wait
+	when     condition // of a branch
+	value    string    // of an edit
+	blocks   map[string][]*act
+}
+
+// condition is a property and its value, or a list.
+type condition struct{ name, value string }
+
+func (c condition) String() string {
+	if list, is := strings.CutPrefix(c.name, "list "); is {
+		return "{list: " + list + "}"
+	}
+	return fmt.Sprintf("{property: %s, is: %s}", c.name, c.value)
+}
+
+// happening is one thing that happens, at a time of its own.
+type happening struct {
+	at     time.Time
+	record int    // 0 = it happens to a workflow
+	verb   string // is, did, joins, quits, deleted, restored, enters; turns of a workflow
+	what   string // event, list, workflow, or mode of the switch
+	set    condition
+}
+
+func (h happening) String() string {
+	about := fmt.Sprintf("contact/%d", h.record)
+	if h.record == 0 {
+		about = "workflow"
+	}
+	text := strings.TrimSpace(fmt.Sprintf("%s %s %s %s", h.at.Format(time.DateTime), about, h.verb, h.what))
+	if h.set.name != "" {
+		text += fmt.Sprintf(" %s=%s", h.set.name, h.set.value)
+	}
+	return text
+}
+
+var (
+	workflowNames = []string{"a", "b", "c", "d"}
+	eventNames    = []string{"page_viewed", "form_submitted"}
+	// what people are told from outside, and behind these what workflows write
+	conditions = []condition{
+		{"lifecycle_stage", "customer"}, {"lifecycle_stage", "lead"}, {"city", "Rome"}, {"city", "Oslo"}, {"list vip", "on"}, {"list blocked", "on"},
+		{"mark_a", "x"}, {"mark_a", "y"}, {"mark_b", "x"}, {"mark_c", "y"}, {"mark_d", "x"},
+	}
+)
+
+func newRandomWorld(seed uint64) *randomWorld {
+	w := &randomWorld{Rand: rand.New(rand.NewPCG(seed, 1))}
+	for _, name := range workflowNames {
+		w.definitions = append(w.definitions, w.definition(name))
+	}
+	now := livesBegin
+	for record := range livesInEach {
+		w.happen(happening{at: now, record: record + 1, verb: "is", set: w.property()})
+		now = now.Add(time.Duration(1+w.IntN(60)) * time.Second)
+	}
+	for range thingsInEach {
+		now = now.Add(time.Duration(1+w.IntN(3000*60)) * time.Second)
+		w.happen(w.thing(now))
+	}
+	w.ends = now.AddDate(0, 1, 0)
+	return w
+}
+
+func (w *randomWorld) happen(h happening) { w.happenings = append(w.happenings, h) }
+
+// oneIn is true once in n times.
+func (w *randomWorld) oneIn(n int) bool { return w.IntN(n) == 0 }
+
+func pick[T any](w *randomWorld, of []T) T { return of[w.IntN(len(of))] }
+
+func (w *randomWorld) any() condition { return pick(w, conditions) }
+
+func (w *randomWorld) property() condition { return conditions[w.IntN(4)] }
+
+func (w *randomWorld) maybe() condition {
+	if w.oneIn(3) {
+		return w.any()
+	}
+	return condition{}
+}
+
+func (w *randomWorld) definition(name string) *drawn {
+	d := &drawn{name: name, goal: w.maybe(), keeps: w.maybe()}
+	switch w.IntN(5) {
+	case 0, 1:
+		d.when, d.leaves = w.any(), w.oneIn(3)
+	case 2, 3:
+		d.event, d.provided = pick(w, eventNames), w.maybe()
+	}
+	switch w.IntN(3) {
+	case 0:
+		d.each = d.event != ""
+	case 1:
+		d.again = w.any()
+	}
+	switch w.IntN(6) {
+	case 0:
+		d.removes = "all"
+	case 1:
+		if d.removes = pick(w, workflowNames); d.removes == name {
+			d.removes = ""
+		}
+	}
+	d.actions = w.block(d, 0)
+	return d
+}
+
+// block is some actions in a row.
+func (w *randomWorld) block(d *drawn, depth int) (actions []*act) {
+	for range 1 + w.IntN(4-depth) {
+		actions = append(actions, w.action(d, depth))
+	}
+	return actions
+}
+
+func (w *randomWorld) action(d *drawn, depth int) *act {
+	d.acts++
+	a := &act{id: fmt.Sprintf("n%d", d.acts), blocks: map[string][]*act{}}
+	switch w.IntN(8) {
+	case 0, 1, 2:
+		a.kind = "delay"
+		w.spans(a)
+	case 3, 4:
+		a.kind, a.event = "wait", pick(w, eventNames)
+		if !w.oneIn(4) {
+			w.spans(a)
+		}
+		w.blocks(d, a, depth, "event", "timeout")
+	case 5:
+		a.kind, a.when = "branch", w.any()
+		w.blocks(d, a, depth, "met", "none_met")
+	case 6:
+		a.kind, a.value = "edit", pick(w, []string{"x", "y"})
+	case 7:
+		a.kind = "note"
+	}
+	return a
+}
+
+// spans gives an action a time whose seconds are hardly another one's, so that no two things happen at once.
+func (w *randomWorld) spans(a *act) {
+	a.days, a.rest = w.IntN(8), time.Duration(1+w.IntN(24*3600))*time.Second
+}
+
+// blocks draws what follows a port. At most one of them ends the journey, or nobody would come to the next action.
+func (w *randomWorld) blocks(d *drawn, a *act, depth int, ports ...string) {
+	ends := w.IntN(6)
+	for i, port := range ports {
+		switch {
+		case ends == i:
+			a.blocks[port] = []*act{{kind: "end"}}
+		case depth < 2 && w.oneIn(2):
+			a.blocks[port] = w.block(d, depth+1)
+		}
+	}
+}
+
+func (w *randomWorld) thing(now time.Time) happening {
+	h := happening{at: now, record: 1 + w.IntN(livesInEach)}
+	switch n := w.IntN(20); {
+	case n == 0:
+		h.record, h.verb, h.what = 0, "turns", pick(w, workflowNames)+" "+pick(w, []string{"on", "off"})
+	case n == 1:
+		h.verb = pick(w, []string{"deleted", "restored", "restored"})
+	case n < 4:
+		h.verb, h.what = "enters", pick(w, workflowNames)
+	case n < 10:
+		h.verb, h.what = "did", pick(w, eventNames)
+	case n < 14:
+		h.verb, h.what = pick(w, []string{"joins", "quits"}), pick(w, []string{"vip", "blocked"})
+	default:
+		h.verb, h.set = "is", w.property()
+	}
+	return h
+}
+
+// workspace is the world's in YAML.
+func (w *randomWorld) workspace() string {
+	marks := ""
+	for _, name := range workflowNames {
+		marks += fmt.Sprintf("{name: mark_%s, type: string}, ", name)
+	}
+	text := "-- lists/vip.yaml --\nlist: vip\n-- lists/blocked.yaml --\nlist: blocked\n-- objects/contact.yaml --\nobject: contact\nproperties: [" + marks + "]\n"
+	for _, d := range w.definitions {
+		text += d.yaml()
+	}
+	return text
+}
+
+func (d *drawn) yaml() string {
+	text := fmt.Sprintf("-- workflows/%s.yaml --\nworkflow: %s\nobject: contact\n", d.name, d.name)
+	enroll := ""
+	add := func(wanted bool, key string, value any) {
+		if wanted {
+			enroll += fmt.Sprintf("  %s: %v\n", key, value)
+		}
+	}
+	add(d.when.name != "", "when", d.when)
+	add(d.event != "", "on", "[{event: "+d.event+"}]")
+	add(d.provided.name != "", "if", d.provided)
+	add(d.each, "again", "each_event")
+	add(d.again.name != "", "again", "["+d.again.String()+"]")
+	add(d.leaves, "leave_when_no_longer_matching", true)
+	add(d.removes == "all", "remove_from", "all")
+	add(d.removes != "" && d.removes != "all", "remove_from", "["+d.removes+"]")
+	if enroll != "" {
+		text += "enroll:\n" + enroll
+	}
+	if d.goal.name != "" {
+		text += fmt.Sprintf("goal: %s\n", d.goal)
+	}
+	if d.keeps.name != "" {
+		text += fmt.Sprintf("suppress: %s\n", d.keeps)
+	}
+	text += "actions:\n"
+	for _, a := range d.actions {
+		text += "  - " + a.yaml(d) + "\n"
+	}
+	return text
+}
+
+func (a *act) yaml(d *drawn) string {
+	if a.kind == "end" {
+		return "{end: {}}"
+	}
+	config := map[string]string{
+		"delay":  "delay_set_amount: {for: " + a.span() + "}",
+		"wait":   strings.Replace("delay_until_event: {event: "+a.event+", max_wait: "+a.span()+"}", ", max_wait: }", "}", 1),
+		"branch": fmt.Sprintf("branch_and_or: {branches: [{name: met, when: %s}]}", a.when),
+		"edit":   fmt.Sprintf("edit_record: {set: {mark_%s: %s}}", d.name, a.value),
+		"note":   "create_note: {body: Hello}",
+	}[a.kind]
+	blocks := []string{}
+	for _, port := range slices.Sorted(maps.Keys(a.blocks)) {
+		inner := []string{}
+		for _, one := range a.blocks[port] {
+			inner = append(inner, one.yaml(d))
+		}
+		blocks = append(blocks, port+": ["+strings.Join(inner, ", ")+"]")
+	}
+	then := ""
+	if len(blocks) > 0 {
+		then = ", then: {" + strings.Join(blocks, ", ") + "}"
+	}
+	return "{id: " + a.id + ", " + config + then + "}"
+}
+
+// span is a time as authors write it, "" for none.
+func (a *act) span() string {
+	if a.rest == 0 {
+		return ""
+	}
+	return strings.TrimPrefix(fmt.Sprintf("%dd%ds", a.days, int(a.rest.Seconds())), "0d")
+}
+
+// script is what happens, a line each.
+func (w *randomWorld) script() string {
+	text := ""
+	for _, h := range w.happenings {
+		text += h.String() + "\n"
+	}
+	return text
+}
