@@ -383,15 +383,15 @@ func TestAskIsToldOfAProviderThatIsMissing(t *testing.T) {
 	}
 }
 
-// losing is a store that goes away after some transactions.
+// losing is a store that goes away after some transactions: the others are begun, and lost before they are committed.
 type losing struct {
 	transacting
 	after int
 }
 
 func (c *losing) Transact(ctx context.Context, step func(action.Transaction) error) error {
-	if c.after--; c.after < 0 {
-		return errors.New("cut")
+	if c.after--; c.after >= 0 {
+		return c.transacting.Transact(ctx, step)
 	}
-	return c.transacting.Transact(ctx, step)
+	return c.transacting.Transact(ctx, func(books action.Transaction) error { return errors.Join(step(books), errors.New("cut")) })
 }

@@ -48,6 +48,7 @@ func Kinds() []action.Kind {
 		runCustomCode,
 		sendWebhook,
 
+		enrichRecord,
 		askAi,
 		generateSalesProfile,
 		openaiAsk,

@@ -57,7 +57,7 @@ func newBench(t *testing.T, actions ...string) *bench {
 			Key: sent.Key, At: sent.At, Channel: sent.Channel, From: sent.From, To: sent.To, Subject: sent.Subject, Body: sent.Body,
 		})
 	}}
-	b.ways = action.Providers{Mail: outbox, HTTP: outbox, AI: outbox, Secret: b.secret, Ads: func(account string) (provider.Ads, error) {
+	b.ways = action.Providers{Mail: outbox, HTTP: outbox, AI: outbox, Enrichment: outbox, Secret: b.secret, Ads: func(account string) (provider.Ads, error) {
 		return provider.OutboxAds{Outbox: outbox, Name: account}, nil
 	}}
 	b.runtime = &action.Runtime{

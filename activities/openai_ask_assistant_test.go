@@ -35,10 +35,10 @@ func TestOpenaiAskAssistantThatIsGone(t *testing.T) {
 
 func TestOpenaiAskAssistantIsOfTheWorkspace(t *testing.T) {
 	t.Parallel()
-	definition := "workflow: w\nobject: contact\nactions:\n  - id: ask\n    openai_ask_assistant: {assistant: suport, prompt: Hello}\n"
-	settings := "ai: {assistants: {support: {model: m, instructions: Help.}}}\nproviders: {openai: {api_key: secret://X}}\n"
+	definition := "workflow: w\nobject: contact\nactions:\n  - id: ask\n    openai_ask_assistant: {assistant: help, prompt: Hello}\n"
+	settings := "ai: {assistants: {helper: {model: m, instructions: Help.}}}\nproviders: {openai: {api_key: secret://X}}\n"
 	problems := inWorkspaceWith(t, map[string]string{"millrace.yaml": settings}, definition)
 	require.Len(t, problems, 1)
 	require.Equal(t, "unknown-assistant", problems[0].Code)
-	require.Contains(t, problems[0].Hint, "support")
+	require.Contains(t, problems[0].Hint, "helper")
 }

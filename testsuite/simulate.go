@@ -355,7 +355,7 @@ func (s *simulation) provide(crm.Account) (action.Providers, error) {
 	ads := func(account string) (provider.Ads, error) {
 		return provider.OutboxAds{Outbox: outbox, Name: account}, nil
 	}
-	return action.Providers{Mail: outbox, HTTP: outbox, AI: outbox, Ads: ads, Secret: secret}, nil
+	return action.Providers{Mail: outbox, HTTP: outbox, AI: outbox, Enrichment: outbox, Ads: ads, Secret: secret}, nil
 }
 
 // Steps reads a journal: one step for each visit, in the order of arrival.

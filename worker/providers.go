@@ -51,6 +51,14 @@ func build(account Account, books *store.Store) (action.Providers, error) {
 	}
 	ways := action.Providers{Mail: Outbox(books), HTTP: http, AI: models, Secret: secrets.Resolve}
 	ways.Ads = adsAccounts(account, http, secrets)
+	if service := account.Providers.Enrichment; service != nil {
+		ways.Enrichment = provider.HTTPEnrichment{HTTP: http, URL: service.URL, APIKey: func() (string, error) {
+			if service.APIKey == "" {
+				return "", nil
+			}
+			return secrets.Resolve(service.APIKey)
+		}}
+	}
 	switch server, named, err := MailServer(account, secrets); {
 	case err != nil:
 		ways.Mail = noMail{err}

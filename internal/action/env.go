@@ -67,6 +67,8 @@ type Providers struct {
 	Mail provider.Mail
 	HTTP provider.HTTP
 	AI   provider.Models
+	// Enrichment is nil when the account names none.
+	Enrichment provider.Enrichment
 	// Ads returns an account of an advertising network by its name. The error is a *provider.Refused when there is none.
 	Ads func(account string) (provider.Ads, error)
 	// Secret resolves secret://NAME.
@@ -103,6 +105,7 @@ type Env struct {
 	notes      []note
 	used       plan.Usage    // tokens of this attempt, which are counted when it ends
 	waited     *plan.Outcome // of this step, which waits for the event that completes it
+	settling   func(ctx context.Context) (plan.Outcome, error)
 }
 
 // Now is the business time of this attempt: the workflow's clock when the action was asked plus, after
@@ -255,6 +258,11 @@ func (e *Env) Waited() (outcome plan.Outcome, waits bool) {
 	}
 	return *e.waited, true
 }
+
+// Settle is for kinds that reach outside and keep what comes of it in our own store: write runs in the transaction that
+// settles the call, after Run, and its outcome is that of the step. What it writes and that the call is done are there together
+// or not at all. It may run more than once, of which one counts, and asks Records anew.
+func (e *Env) Settle(write func(ctx context.Context) (plan.Outcome, error)) { e.settling = write }
 
 // Warn puts a line into the journal beside the step's result.
 func (e *Env) Warn(format string, args ...any) { e.Note(plan.JournalWarning, format, args...) }

@@ -49,8 +49,13 @@ func (s *step) attempt(ctx context.Context) (err error) {
 	if err := s.run(ctx); err != nil {
 		return err
 	}
+	noted := len(s.env.notes)
 	err = s.Store.Transact(ctx, func(books Transaction) error {
-		return errors.Join(s.settle(ctx, books), s.env.count(ctx, books))
+		s.env.notes = s.env.notes[:noted] // a transaction that is repeated notes its own
+		if err := s.settle(ctx, books); err != nil {
+			return err
+		}
+		return s.env.count(ctx, books)
 	})
 	if err == nil {
 		s.env.used = plan.Usage{} // counted: what fails after this does not count it again
@@ -147,7 +152,8 @@ func (s *step) open(ctx context.Context, books Books) (err error) {
 		return fmt.Errorf("reading the account's settings: %w", err)
 	}
 	ways, err := s.Provide(env.Account)
-	env.Providers = Providers{Mail: stampedMail{ways.Mail, env.now}, HTTP: stampedHTTP{ways.HTTP, env.now}, AI: stampedAI{ways.AI, env.now}, Ads: ways.Ads, Secret: ways.Secret}
+	env.Providers = ways
+	env.Mail, env.HTTP, env.AI = stampedMail{ways.Mail, env.now}, stampedHTTP{ways.HTTP, env.now}, stampedAI{ways.AI, env.now}
 	if s.Enroll != nil {
 		env.Enroll = func(ctx context.Context, workflow string) (string, error) {
 			return s.Enroll(ctx, workflow, env.record, env.key, env.now)
@@ -172,10 +178,15 @@ func (s *step) run(ctx context.Context) (err error) {
 
 // settle writes what came of the step. Where it stands comes first, so that the step does not find itself among those
 // who wait.
-func (s *step) settle(ctx context.Context, books Transaction) error {
+func (s *step) settle(ctx context.Context, books Transaction) (err error) {
 	s.env.books, s.env.Records = books, books
 	if err := books.Stand(ctx, s.standing()); err != nil {
 		return err
+	}
+	if s.env.settling != nil {
+		if s.outcome, err = s.env.settling(ctx); err != nil {
+			return err
+		}
 	}
 	if s.kind.Effect != Reads && !s.outcome.Again && s.outcome.End == "" {
 		if err := s.remember(ctx, books); err != nil {

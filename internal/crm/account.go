@@ -29,10 +29,11 @@ type Sender struct {
 
 // Providers configures what leaves the house.
 type Providers struct {
-	SMTP      *SMTP                 `json:"smtp,omitempty" doc:"Mail server for send_email and notifications."`
-	OpenAI    *Model                `json:"openai,omitempty" doc:"OpenAI, or a server that speaks as it does."`
-	Anthropic *Model                `json:"anthropic,omitempty" doc:"Anthropic, or a server that speaks as it does."`
-	Ads       map[string]AdsAccount `json:"ads,omitempty" doc:"Accounts of advertising networks, by the names that actions use."`
+	SMTP       *SMTP                 `json:"smtp,omitempty" doc:"Mail server for send_email and notifications."`
+	Enrichment *Enrichment           `json:"enrichment,omitempty" doc:"Who knows more about records, for enrich_record."`
+	OpenAI     *Model                `json:"openai,omitempty" doc:"OpenAI, or a server that speaks as it does."`
+	Anthropic  *Model                `json:"anthropic,omitempty" doc:"Anthropic, or a server that speaks as it does."`
+	Ads        map[string]AdsAccount `json:"ads,omitempty" doc:"Accounts of advertising networks, by the names that actions use."`
 }
 
 // AdsAccount is an account of an advertising network.
@@ -46,6 +47,12 @@ type AdsAccount struct {
 	Consent      string `json:"consent,omitempty" doc:"Google: what it is told of the consent of those who are added; nothing, if left out." enum:"granted,denied"`
 	URL          string `json:"url,omitempty" doc:"Where the network is called, if not at its own address."`
 	TokenURL     string `json:"token_url,omitempty" doc:"Google: where the refresh token is exchanged, if not at its own address."`
+}
+
+// Enrichment is a service that knows more about records.
+type Enrichment struct {
+	URL    string `json:"url" doc:"Where it is asked by POST, as in https://enrichment.example.com/v1. What is not public has to be opened under egress." required:"true" min:"1"`
+	APIKey string `json:"api_key,omitempty" doc:"secret://NAME of the key, which goes along as Authorization: Bearer."`
 }
 
 // Model is where language models are asked.

@@ -295,6 +295,7 @@ func (r *workspaceReader) readAccount(name string) {
 	r.checkSecret(node, "providers", "smtp", "password")
 	r.checkSecret(node, "providers", "openai", "api_key")
 	r.checkSecret(node, "providers", "anthropic", "api_key")
+	r.checkSecret(node, "providers", "enrichment", "api_key")
 	r.checkAds(node)
 	r.checkSecret(node, "sources", "kafka", "password")
 	r.checkSecret(node, "sources", "nats", "token")

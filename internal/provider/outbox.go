@@ -3,7 +3,11 @@ package provider
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -11,10 +15,10 @@ import (
 type Sent struct {
 	Key     string
 	At      time.Time // business time
-	Channel string    // email, webhook, ai or ads
+	Channel string    // email, webhook, ai, enrichment or ads
 	From    string    // of a mail
-	To      string    // an address, a URL without its secret parameters, a language model or an audience
-	Subject string    // of a mail; a webhook's method; a model's interface; add or remove
+	To      string    // an address, a URL without its secret parameters, a language model, what a record is known by, or an audience
+	Subject string    // of a mail; a webhook's method; a model's interface; the properties that are wanted; add or remove
 	Body    string    // the plain text of a mail; the body of a webhook; a prompt
 }
 
@@ -50,6 +54,17 @@ func (o Outbox) Ask(ctx context.Context, question Question) (Answer, error) {
 	}
 	text, err := json.Marshal(specimen(question.Schema))
 	return Answer{Text: string(text)}, err
+}
+
+// Enrich records a lookup. Nothing is known.
+func (o Outbox) Enrich(ctx context.Context, lookup Lookup) (map[string]any, error) {
+	by := make([]string, 0, len(lookup.By))
+	for _, name := range slices.Sorted(maps.Keys(lookup.By)) {
+		by = append(by, fmt.Sprint(lookup.By[name]))
+	}
+	return nil, o.record(ctx, Sent{
+		Key: lookup.Key, At: lookup.At, Channel: "enrichment", To: strings.Join(by, " "), Subject: strings.Join(lookup.Wanted, ", "),
+	})
 }
 
 // specimen is a value that follows a schema: of an object all properties, of several values the first.
