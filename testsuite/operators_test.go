@@ -61,7 +61,7 @@ func TestOperatorsHoldMoveAndHurryRecords(t *testing.T) {
 	shell.whyWhen(t, plan.ExitCompleted, "journey", "contact/1")
 	_, stderr, code = shell.run(t, "pause", "journey", "contact/1")
 	require.Equal(t, 1, code)
-	require.Equal(t, "millrace: contact/1 is not in the workflow journey\n", stderr)
+	require.Equal(t, "millrace: contact/1 is not in the workflow journey: `millrace why journey contact/1` says what became of it\n", stderr)
 }
 
 // TestAWorkflowThatIsOffMovesPeopleAndDoesNothing is HubSpot's switch.

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/millrace/millrace/internal/definition"
 	"github.com/millrace/millrace/internal/store"
@@ -14,12 +16,49 @@ import (
 // mostProposed is how many records are proposed.
 const mostProposed = 100
 
+func newCompletion(a *app) *cobra.Command {
+	shells := map[string]func(root *cobra.Command, out io.Writer) error{
+		"bash":       func(root *cobra.Command, out io.Writer) error { return root.GenBashCompletionV2(out, true) },
+		"zsh":        (*cobra.Command).GenZshCompletion,
+		"fish":       func(root *cobra.Command, out io.Writer) error { return root.GenFishCompletion(out, true) },
+		"powershell": (*cobra.Command).GenPowerShellCompletionWithDesc,
+	}
+	names := []string{"bash", "zsh", "fish", "powershell"}
+	return &cobra.Command{
+		Use:   "completion bash|zsh|fish|powershell",
+		Short: "Print what a shell needs to complete commands and names",
+		Long: `Print what a shell needs to complete commands, flags, and the names of
+workflows, records and actions that are in the database. Let it read that at its
+start:
+  bash         source <(millrace completion bash), in ~/.bashrc; it needs the
+               package bash-completion
+  zsh          source <(millrace completion zsh), in ~/.zshrc behind compinit
+  fish         millrace completion fish | source, in config.fish
+  powershell   millrace completion powershell | Out-String | Invoke-Expression,
+               in the profile`,
+		Example:           "  millrace completion bash > /etc/bash_completion.d/millrace",
+		Args:              arguments(1, 1),
+		ValidArgsFunction: cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp),
+		RunE: func(command *cobra.Command, args []string) error {
+			write, known := shells[args[0]]
+			if !known {
+				return usagef("there is nothing for the shell %q: choose %s or %s%s", args[0],
+					strings.Join(names[:len(names)-1], ", "), names[len(names)-1], didYouMean(args[0], names))
+			}
+			return write(command.Root(), a.Stdout)
+		},
+	}
+}
+
 // proposal lists words for an argument, given those before it and what is typed of it so far.
 type proposal func(ctx context.Context, books *store.Store, args []string, typed string) ([]string, error)
 
 // complete makes the shell complete workflows, records, actions, kinds and what else has few values.
 func (a *app) complete(root *cobra.Command) {
 	enrolled, inside := proposeEnrolled(false), proposeEnrolled(true)
+	anyRecord := func(ctx context.Context, books *store.Store, _ []string, typed string) ([]string, error) {
+		return proposeRecords(ctx, books, nil, typed)
+	}
 	for path, proposals := range map[string][]proposal{
 		"workflows show":      {proposeWorkflows, proposeNothing},
 		"workflows revisions": {proposeWorkflows, proposeNothing},
@@ -36,7 +75,20 @@ func (a *app) complete(root *cobra.Command) {
 		"history":             {proposeWorkflows, enrolled, proposeNothing},
 		"records get":         {proposeRecords, proposeNothing},
 		"records set":         {proposeRecords, proposeProperties},
+		"workflows drain":     {proposeWorkflows},
+		"workflows pause":     {proposeWorkflows},
+		"workflows stop":      {proposeWorkflows},
+		"event":               {proposeNothing},
+		"events":              {proposeRecords, proposeNothing},
+		"records list":        {proposeObjects, proposeNothing},
+		"records export":      {proposeObjects, proposeNothing},
 		"records delete":      {proposeRecords, proposeNothing},
+		"records merge":       {anyRecord, anyRecord, proposeNothing},
+		"lists show":          {proposeLists, proposeNothing},
+		"lists count":         {proposeLists, proposeNothing},
+		"lists add":           {proposeLists, anyRecord},
+		"lists remove":        {proposeLists, anyRecord},
+		"keys revoke":         {proposeKeys, proposeNothing},
 	} {
 		command(root, path).ValidArgsFunction = a.proposing(proposals...)
 	}
@@ -52,7 +104,11 @@ func (a *app) complete(root *cobra.Command) {
 	}
 	propose("init", "template", cobra.FixedCompletions(templates(), cobra.ShellCompDirectiveNoFileComp))
 	propose("move", "to", a.proposing(proposeNothing, proposeActions))
-	propose("enrollments", "at", a.proposing(proposeNothing, proposeActions))
+	for _, path := range []string{"enrollments", "unenroll", "pause", "resume", "skip-wait", "move"} {
+		propose(path, "at", a.proposing(proposeNothing, proposeActions))
+	}
+	propose("event", "record", a.proposing(anyRecord))
+	propose("enroll", "list", a.proposing(proposeLists))
 	proposeChoices(root)
 }
 
@@ -105,18 +161,41 @@ func proposeRecords(ctx context.Context, books *store.Store, args []string, type
 		return []string{newest.Plan.Object + "/"}, nil
 	}
 	if !begun {
-		catalog, err := books.Catalog(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, name := range catalog.Objects() {
+		names, err := proposeObjects(ctx, books, nil, "")
+		for _, name := range names {
 			words = append(words, name+"/")
 		}
-		return words, nil
+		return words, err
 	}
 	records, err := books.List(ctx, object, "", mostProposed)
 	for _, record := range records {
 		words = append(words, record.Ref.String())
+	}
+	return words, err
+}
+
+func proposeObjects(ctx context.Context, books *store.Store, _ []string, _ string) ([]string, error) {
+	catalog, err := books.Catalog(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return catalog.Objects(), nil
+}
+
+func proposeLists(ctx context.Context, books *store.Store, _ []string, _ string) (words []string, err error) {
+	lists, err := books.Lists(ctx, time.Now(), time.UTC) // in which zone matters to their sizes alone
+	for _, one := range lists {
+		words = append(words, one.Name)
+	}
+	return words, err
+}
+
+func proposeKeys(ctx context.Context, books *store.Store, _ []string, _ string) (words []string, err error) {
+	keys, err := books.Keys(ctx)
+	for _, key := range keys {
+		if key.Revoked.IsZero() {
+			words = append(words, key.Name)
+		}
 	}
 	return words, err
 }

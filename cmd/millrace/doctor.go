@@ -286,7 +286,7 @@ func (a *app) polling(ctx context.Context, server *temporal, queue string, kind 
 	}
 	for _, poller := range described.GetPollers() {
 		if a.Now().Sub(poller.GetLastAccessTime().AsTime()) < pollTime {
-			workers = append(workers, poller.GetIdentity())
+			workers = append(workers, strings.TrimSuffix(poller.GetIdentity(), "@")) // PROCESS@HOST@
 		}
 	}
 	if len(workers) == 0 {

@@ -95,7 +95,7 @@ func (a *app) showKind(id string) error {
 			return a.show(details, func(w io.Writer) { explainKind(w, kind) })
 		}
 	}
-	return usagef("unknown kind %q%s", id, didYouMean(id, ids))
+	return usagef("unknown kind %q%s; `millrace kinds list` has them all", id, didYouMean(id, ids))
 }
 
 // explainKind writes the Markdown of a kind.

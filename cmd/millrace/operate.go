@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -96,6 +97,9 @@ func (a *app) operate(ctx context.Context, books *store.Store, workflow string, 
 		err := a.audited(ctx, books, do.update, workflow+"/"+ref.String(), func() error { return do.do(ctx, client, newest, ref) })
 		if err != nil {
 			line.Error = oneLine(err)
+			if errors.Is(err, enroll.ErrNotInside) {
+				line.Error += fmt.Sprintf(": `millrace why %s %s` says what became of it", workflow, ref)
+			}
 			failed++
 		}
 		lines = append(lines, line)

@@ -194,7 +194,7 @@ func (a *app) namesTemporal() bool {
 func (a *app) temporalOptions() (client.Options, error) {
 	if folder, found := a.nearest(); found && !a.namesTemporal() {
 		if state, runs := dev(folder); runs {
-			return client.Options{HostPort: state.Address, Namespace: state.Namespace}, nil
+			return client.Options{HostPort: state.Address, Namespace: cmp.Or(a.Environment.get("TEMPORAL_NAMESPACE"), state.Namespace)}, nil
 		}
 	}
 	options, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{EnvLookup: a.Environment})

@@ -203,7 +203,8 @@ func (a *app) setRecord(ctx context.Context, books *store.Store, ref crm.Ref, pa
 		object, declared := catalog.Object(ref.Object)
 		property, known := object.Property(name)
 		if declared && !known && !catalog.IsOpen() {
-			return fmt.Errorf("%s has no property %q%s", ref.Object, name, didYouMean(name, propertyNames(object)))
+			return fmt.Errorf("%s has no property %q%s; objects/%s.yaml declares what there is, and `millrace push` publishes it",
+				ref.Object, name, didYouMean(name, propertyNames(object)), ref.Object)
 		} else if known {
 			if err := a.who.MustAccess(ref.Object, property, crm.AccessEdit); err != nil {
 				return err

@@ -36,7 +36,7 @@ errors go to standard error. Exit codes: 0 done, 1 failed or problems found, 2 w
 		}
 	}
 	for _, command := range root.Commands() {
-		if command.Name() != "help" && command.Name() != "completion" {
+		if command.Name() != "help" {
 			describeCommand(t, &out, command)
 		}
 	}

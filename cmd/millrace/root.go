@@ -119,11 +119,10 @@ the database by --database or MILLRACE_DATABASE. Without them a running
 ` + "`millrace dev`" + ` of the workspace is used, else the database in its .millrace/.
 
 ` + "`millrace completion`" + ` prints what your shell needs to complete names.`,
-		Example:           "  millrace dev examples/trial-nurture",
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
-		RunE:              func(command *cobra.Command, _ []string) error { return command.Help() },
+		Example:       "  millrace dev examples/trial-nurture",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	root.Args = subcommandOf(root)
 	root.SetArgs(a.Args)
@@ -151,7 +150,7 @@ the database by --database or MILLRACE_DATABASE. Without them a running
 	add(author, newInit(a), newCheck(a), newPush(a), newSimulate(a), newTest(a), newDiff(a), newGraph(a), newImport(a), newKinds(a), newSchema(a))
 	add(runs, newDemo(a), newDev(a), newWorker(a), newServe(a), newWorkflows(a), newPrune(a), newDoctor(a), newKeys(a), newAudit(a), newBench(a))
 	add(people, newEnroll(a), newUnenroll(a), newPause(a), newResume(a), newSkipWait(a), newMove(a), newEvent(a), newEvents(a), newEnrollments(a), newWhy(a), newHistory(a), newOutbox(a), newRecords(a), newLists(a))
-	root.AddCommand(newVersion(a))
+	root.AddCommand(newVersion(a), newCompletion(a))
 	a.complete(root)
 	return root
 }

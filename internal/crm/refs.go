@@ -201,9 +201,17 @@ func (n Name[K]) parse(text string) (string, error) {
 		return "", invalidf("write a %s as %sNAME, never the %s itself", spec.kind, spec.prefix, spec.kind)
 	}
 	if !spec.valid.MatchString(name) {
-		return "", invalidf("%q is not a name of a %s: use %s", clip(name), spec.kind, spec.rule)
+		return "", invalidf("%q is not a name of %s: use %s", clip(name), article(spec.kind), spec.rule)
 	}
 	return name, nil
+}
+
+// article is a word with its indefinite article.
+func article(word string) string {
+	if strings.ContainsRune("aeio", rune(word[0])) {
+		return "an " + word
+	}
+	return "a " + word
 }
 
 func (n Name[K]) spec() nameSpec {
