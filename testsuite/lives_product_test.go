@@ -182,10 +182,19 @@ func (p *product) happen(h happening, id string) error {
 		}
 		return err
 	case "turns":
-		workflow, mode, _ := strings.Cut(h.what, " ")
-		return p.books.SetSwitch(p.ctx, workflow, mode, now)
+		if !h.later.IsZero() {
+			return p.books.TurnSwitch(p.ctx, h.flow, h.what, h.later, now)
+		}
+		return errors.Join(p.books.SetSwitch(p.ctx, h.flow, h.what, now), p.look(now))
+	case "look":
+		return p.look(now)
 	}
 	return fmt.Errorf("nothing is called %q", h.verb)
+}
+
+// look is what the worker does every three seconds.
+func (p *product) look(now time.Time) error {
+	return p.router.Switches(p.ctx, now, func(context.Context) error { return nil })
 }
 
 // line is one of a journal. Of the time it has the seconds.

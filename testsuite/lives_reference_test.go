@@ -24,7 +24,22 @@ type reference struct {
 // flow is a workflow.
 type flow struct {
 	*drawn
-	off bool
+	mode, then string    // of the switch, and what it turns to by itself
+	turning    time.Time // zero = never
+	since      time.Time // what happened before enrolls nobody
+}
+
+// switched is how the switch stands at an instant.
+func (f *flow) switched(at time.Time) string {
+	if !f.turning.IsZero() && !at.Before(f.turning) {
+		return f.then
+	}
+	return f.mode
+}
+
+// closed tells whether nobody enters (§2.10).
+func (f *flow) closed(at time.Time) bool {
+	return slices.Contains([]string{"off", "drain", "stop"}, f.switched(at))
 }
 
 // person is a record.
@@ -42,9 +57,9 @@ type person struct {
 
 // news is what happened to a person.
 type news struct {
+	at      time.Time
 	changed string // a property or list
 	event   string
-	at      time.Time // of the event
 	entered *flow
 	deleted bool
 }
@@ -56,13 +71,15 @@ type enrollment struct {
 	at      *act // where it waits
 	arrived time.Time
 	until   time.Time // zero = as long as it takes
+	held    string    // pause: its turn has come, and it may not act
+	told    bool      // that it waits
 }
 
 // notice is what an enrollment is told.
 type notice struct {
 	flow  *flow
 	who   *person
-	what  string // enter, event, leave
+	what  string // enter, event, ask, leave
 	why   string // way in, or reason
 	event news
 }
@@ -70,7 +87,7 @@ type notice struct {
 func refer(w *randomWorld) []string {
 	r := &reference{}
 	for _, d := range w.definitions {
-		r.flows = append(r.flows, &flow{drawn: d})
+		r.flows = append(r.flows, &flow{drawn: d, mode: "on"})
 	}
 	for i := range livesInEach {
 		r.people = append(r.people, &person{
@@ -135,15 +152,18 @@ func (r *reference) goOn() {
 func (r *reference) write(letter notice) {
 	r.letters = append(r.letters, letter)
 	slices.SortStableFunc(r.letters, func(a, b notice) int {
-		place := func(l notice) int { return slices.Index([]string{"enter", "event", "leave"}, l.what) }
+		place := func(l notice) int { return slices.Index([]string{"enter", "event", "ask", "leave"}, l.what) }
 		return cmp.Or(strings.Compare(a.flow.name, b.flow.name), strings.Compare(a.who.String(), b.who.String()), cmp.Compare(place(a), place(b)))
 	})
 }
 
 func (r *reference) happen(h happening) {
-	if h.record == 0 {
-		name, mode, _ := strings.Cut(h.what, " ")
-		r.flow(name).off = mode == "off"
+	switch h.verb {
+	case "turns":
+		r.turn(r.flow(h.flow), h.what, h.later)
+		return
+	case "look":
+		r.look()
 		return
 	}
 	p := r.people[h.record-1]
@@ -161,17 +181,48 @@ func (r *reference) happen(h happening) {
 	}
 	switch h.verb {
 	case "is":
-		p.set(h.set.name, h.set.value)
+		r.set(p, h.set.name, h.set.value)
 	case "joins":
-		p.set("list "+h.what, "on")
+		r.set(p, "list "+h.what, "on")
 	case "quits":
-		p.set("list "+h.what, "")
+		r.set(p, "list "+h.what, "")
 	case "did":
 		event := news{event: h.what, at: r.now}
 		p.news, p.events = append(p.news, event), append(p.events, event)
 	case "deleted":
 		p.deleted = true
-		p.news = append(p.news, news{deleted: true})
+		p.news = append(p.news, news{deleted: true, at: r.now})
+	}
+}
+
+// turn sets a switch, now or by itself later.
+func (r *reference) turn(f *flow, mode string, later time.Time) {
+	closed := f.closed(r.now)
+	if !later.IsZero() {
+		f.mode, f.then, f.turning = f.switched(r.now), mode, later
+		return
+	}
+	f.mode, f.turning = mode, time.Time{}
+	if closed && !f.closed(r.now) {
+		f.since = r.now // what happened meanwhile is passed over (§2.4)
+	}
+	r.look()
+}
+
+// look tells those inside what their switches mean: who is in a workflow that is stopped leaves, and who was held by a pause
+// that is over goes on (§2.10).
+func (r *reference) look() {
+	for _, f := range r.flows {
+		for _, p := range r.people {
+			e, mode := p.inside[f], f.switched(r.now)
+			switch {
+			case e == nil:
+			case mode == "stop":
+				r.write(notice{flow: f, who: p, what: "leave", why: "unenrolled"})
+			case mode != "pause" && e.held == "pause":
+				r.write(notice{flow: f, who: p, what: "ask"})
+			}
+		}
 	}
 }
 
@@ -232,7 +283,7 @@ func (r *reference) way(p *person, f *flow, one news) string {
 	}
 	first := f.when.ifAny(p.is) && f.provided.ifAny(p.is)
 	switch {
-	case f.off, p.deleted, p.inside[f] != nil, p.coming[f]:
+	case f.closed(one.at), one.at.Before(f.since), p.deleted, p.inside[f] != nil, p.coming[f]:
 	case one.event != "" && one.event == f.event && first && (!p.before[f] || f.each):
 		return "event " + one.event
 	case !p.before[f] && starts(f.when), p.before[f] && starts(f.again) && first:
@@ -263,8 +314,8 @@ func (r *reference) tell(letter notice) {
 	case e == nil:
 	case letter.what == "leave":
 		r.leave(e, letter.why)
-	case letter.what == "event" && p.waitsFor(f, letter.event):
-		r.answer(e, "event")
+	case letter.what == "ask", letter.what == "event" && p.waitsFor(f, letter.event):
+		r.ask(e)
 	}
 }
 
@@ -272,7 +323,7 @@ func (r *reference) tell(letter notice) {
 func (r *reference) admit(p *person, f *flow, way string) {
 	refused := ""
 	switch bars := f.bars(p); {
-	case f.off:
+	case f.closed(r.now):
 		refused = "off"
 	case bars != "":
 		refused = strings.ReplaceAll(bars, "_", "-")
@@ -286,7 +337,7 @@ func (r *reference) admit(p *person, f *flow, way string) {
 	r.say(p, f, "enters: "+way)
 	p.before[f] = true
 	p.inside[f] = &enrollment{flow: f, who: p}
-	p.news = append(p.news, news{entered: f})
+	p.news = append(p.news, news{entered: f, at: r.now})
 	r.arrive(p.inside[f], f.actions[0])
 }
 
@@ -296,52 +347,91 @@ func (r *reference) leave(e *enrollment, reason string) {
 	r.letters = slices.DeleteFunc(r.letters, func(l notice) bool { return l.who == e.who && l.flow == e.flow })
 }
 
-// arrive takes an enrollment to an action, and on until one waits or the path ends.
+// arrive takes an enrollment to an action, or out when there is none.
 func (r *reference) arrive(e *enrollment, a *act) {
-	e.at, e.arrived, e.until = a, r.now, time.Time{}
-	if a == nil {
+	e.at, e.arrived, e.until, e.told = a, r.now, time.Time{}, false
+	switch {
+	case a == nil:
 		r.leave(e, "completed")
-		return
+	case a.kind == "end":
+		r.leave(e, "ended")
+	default:
+		r.ask(e)
 	}
-	if reason := e.flow.bars(e.who); reason != "" {
-		r.leave(e, reason)
+}
+
+// ask lets an enrollment do the action that it is at, or wait, and go on from there.
+func (r *reference) ask(e *enrollment) {
+	a, f, p := e.at, e.flow, e.who
+	mode, acts := f.switched(r.now), a.kind == "edit" || a.kind == "note"
+	e.until, e.held = time.Time{}, ""
+	switch bars := f.bars(p); {
+	case bars != "":
+		r.leave(e, bars)
+		return
+	case mode == "stop":
+		r.say(p, f, a.id+" is skipped")
+		r.leave(e, "unenrolled")
+		return
+	case mode == "pause" && (acts || a.kind == "branch"):
+		if e.held = "pause"; r.now.Before(f.turning) {
+			e.until = f.turning
+		}
+		return
+	case mode == "off" && acts: // the path goes on, and nothing is done (§2.10)
+		r.say(p, f, a.id+" is skipped")
+		r.arrive(e, behind(f.actions, a, "next"))
 		return
 	}
 	switch a.kind {
-	case "end":
-		r.leave(e, "ended")
-	case "delay", "wait":
-		r.say(e.who, e.flow, a.id+" waits")
-		if a.rest > 0 {
-			e.until = e.arrived.AddDate(0, 0, a.days).Add(a.rest)
+	case "delay":
+		if e.until = a.ends(e.arrived); e.until.After(r.now) {
+			r.wait(e)
+		} else {
+			r.answer(e, "next")
+		}
+	case "wait":
+		e.until = a.ends(e.arrived)
+		switch { // an event that happened by then wins, although nobody was told of it yet (§4.6.5)
+		case slices.ContainsFunc(p.events, func(one news) bool { return p.waitsFor(f, one) }):
+			r.answer(e, "event")
+		case e.until.IsZero() || e.until.After(r.now):
+			r.wait(e)
+		default:
+			r.answer(e, "timeout")
 		}
 	case "branch":
-		r.answer(e, map[bool]string{true: "met", false: "none_met"}[a.when.holds(e.who.is)])
-	case "edit", "note":
-		if e.flow.off {
-			r.say(e.who, e.flow, a.id+" is skipped")
-			r.arrive(e, behind(e.flow.actions, a, "next"))
-			return
-		}
-		if a.kind == "edit" {
-			e.who.set("mark_"+e.flow.name, a.value)
-		}
+		r.answer(e, map[bool]string{true: "met", false: "none_met"}[a.when.holds(p.is)])
+	case "edit":
+		r.set(p, "mark_"+f.name, a.value)
+		r.answer(e, "next")
+	case "note":
 		r.answer(e, "next")
 	}
 }
 
-// due ends a wait whose time is over. An event that happened by then counts, although nobody was told of it yet (§4.6.5).
+// wait says so, once.
+func (r *reference) wait(e *enrollment) {
+	if !e.told {
+		r.say(e.who, e.flow, e.at.id+" waits")
+	}
+	e.told = true
+}
+
+// ends is when a delay or wait is over for who arrived at an instant, zero for as long as it takes.
+func (a *act) ends(arrived time.Time) time.Time {
+	if a.rest == 0 {
+		return time.Time{}
+	}
+	return arrived.AddDate(0, 0, a.days).Add(a.rest)
+}
+
+// due comes when the time is over until which an enrollment waits.
 func (r *reference) due(e *enrollment) {
 	if e.at.kind == "delay" {
 		r.answer(e, "next")
-		return
-	}
-	if reason := e.flow.bars(e.who); reason != "" {
-		r.leave(e, reason)
-	} else if slices.ContainsFunc(e.who.events, func(one news) bool { return e.who.waitsFor(e.flow, one) }) {
-		r.answer(e, "event")
 	} else {
-		r.answer(e, "timeout")
+		r.ask(e)
 	}
 }
 
@@ -385,9 +475,9 @@ func behind(actions []*act, from *act, port string) *act {
 	return next
 }
 
-func (p *person) set(name, value string) {
+func (r *reference) set(p *person, name, value string) {
 	p.is[name] = value
-	p.news = append(p.news, news{changed: name})
+	p.news = append(p.news, news{changed: name, at: r.now})
 }
 
 func (p *person) String() string { return fmt.Sprintf("contact/%d", p.number) }

@@ -60,17 +60,22 @@ func (c condition) String() string {
 type happening struct {
 	at     time.Time
 	record int    // 0 = it happens to a workflow
-	verb   string // is, did, joins, quits, deleted, restored, enters; turns of a workflow
+	verb   string // is, did, joins, quits, deleted, restored, enters; turns of a workflow, and look at all switches
 	what   string // event, list, workflow, or mode of the switch
 	set    condition
+	flow   string    // of which a switch turns
+	later  time.Time // when it turns by itself; zero = now
 }
 
 func (h happening) String() string {
 	about := fmt.Sprintf("contact/%d", h.record)
 	if h.record == 0 {
-		about = "workflow"
+		about = "workflow/" + h.flow
 	}
 	text := strings.TrimSpace(fmt.Sprintf("%s %s %s %s", h.at.Format(time.DateTime), about, h.verb, h.what))
+	if !h.later.IsZero() {
+		text += h.later.Format(" at " + time.DateTime)
+	}
 	if h.set.name != "" {
 		text += fmt.Sprintf(" %s=%s", h.set.name, h.set.value)
 	}
@@ -101,6 +106,7 @@ func newRandomWorld(seed uint64) *randomWorld {
 		now = now.Add(time.Duration(1+w.IntN(3000*60)) * time.Second)
 		w.happen(w.thing(now))
 	}
+	slices.SortStableFunc(w.happenings, func(a, b happening) int { return a.at.Compare(b.at) })
 	w.ends = now.AddDate(0, 1, 0)
 	return w
 }
@@ -203,7 +209,11 @@ func (w *randomWorld) thing(now time.Time) happening {
 	h := happening{at: now, record: 1 + w.IntN(livesInEach)}
 	switch n := w.IntN(20); {
 	case n == 0:
-		h.record, h.verb, h.what = 0, "turns", pick(w, workflowNames)+" "+pick(w, []string{"on", "off"})
+		h.record, h.verb, h.flow, h.what = 0, "turns", pick(w, workflowNames), pick(w, []string{"on", "on", "on", "on", "off", "pause", "drain", "stop"})
+		if w.oneIn(4) {
+			h.later = now.Add(time.Duration(1+w.IntN(20*24*3600)) * time.Second)
+			w.happen(happening{at: h.later.Add(3 * time.Second), verb: "look"}) // the worker does, every three seconds
+		}
 	case n == 1:
 		h.verb = pick(w, []string{"deleted", "restored", "restored"})
 	case n < 4:
