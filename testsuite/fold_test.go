@@ -81,3 +81,30 @@ func ports(shown testsuite.Simulated) (lines []string) {
 	}
 	return lines
 }
+
+// TestFoldedEditsGoThroughAWindowTogether has edits wait for the same opening, of which each drew another minute.
+func TestFoldedEditsGoThroughAWindowTogether(t *testing.T) {
+	t.Parallel()
+	shown, err := testsuite.Simulate(t.Context(), testsuite.Simulation{
+		Workspace: compiled(t, `
+-- workflows/journey.yaml --
+workflow: journey
+object: contact
+settings: {windows: [{from: "10:00", to: "18:00"}]}
+actions:
+  - {id: one, edit_record: {set: {city: Rome}}}
+  - {id: two, edit_record: {set: {state: Lazio}}}
+  - {id: three, edit_record: {set: {country: Italy}}}
+  - {id: four, edit_record: {set: {zip: "00100"}}}
+  - {id: five, edit_record: {set: {language: it}}}
+`), Workflow: "journey", Seed: 3, Start: time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC),
+		Record: testsuite.SimulatedRecord{Object: "contact", ID: "1"},
+	})
+	require.NoError(t, err)
+	require.Equal(t, []string{"one next", "two next", "three next", "four next", "five next"}, ports(shown))
+	opening := shown.Steps[1].At
+	require.WithinRange(t, opening, time.Date(2027, 3, 1, 10, 0, 0, 0, time.UTC), time.Date(2027, 3, 1, 10, 15, 0, 0, time.UTC))
+	for _, step := range shown.Steps[2:] {
+		require.Equal(t, opening, step.At, step.Node)
+	}
+}

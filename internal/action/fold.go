@@ -54,7 +54,7 @@ func (s *step) chain(ctx context.Context) ([]*step, error) {
 	steps := []*step{s}
 	for _, id := range s.action.folded {
 		call := s.env.call
-		call.Node, call.Notes = id, nil
+		call.Node, call.Notes, call.Arrived = id, nil, s.env.now // it is come to when the one before is made
 		kind := s.kinds[s.action.published.Nodes[id].Kind]
 		one := &step{Runtime: s.Runtime, kind: kind, env: &Env{
 			store: s.Store, call: call, key: s.env.key + "/" + id, now: s.env.now, seed: s.env.seed, Log: s.env.Log,
