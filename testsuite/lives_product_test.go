@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -41,23 +42,27 @@ type product struct {
 	router enroll.Router
 	server *server
 	lines  []string
+	draws  draws
 	err    error
 }
 
-// produce returns the journal of a world.
-func produce(ctx context.Context, w *randomWorld, published store.Publication) (lines []string, err error) {
+// draws are the instants at which steps were told that they may act: where in 15 minutes is left to chance (§4.12).
+type draws map[string][]time.Time
+
+// produce returns the journal of a world, and what was left to chance.
+func produce(ctx context.Context, w *randomWorld, published store.Publication) (lines []string, _ draws, err error) {
 	books, err := store.Open(ctx, "sqlite://:memory:")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, books.Close()) }()
 	var suite sdktest.WorkflowTestSuite
 	suite.SetLogger(silent)
-	p := &product{ctx: ctx, env: suite.NewTestWorkflowEnvironment(), books: books}
+	p := &product{ctx: ctx, env: suite.NewTestWorkflowEnvironment(), books: books, draws: draws{}}
 	p.server = &server{open: map[string]run{}, scheduled: map[string]bool{}}
 	p.server.post = func() { p.env.RegisterDelayedCallback(p.next, lag) }
 	p.router = enroll.Router{Client: enroll.Client{Temporal: p.server, Store: books}, Log: slog.New(slog.DiscardHandler), Now: p.env.Now}
-	p.env.SetStartTime(livesBegin.Add(-time.Second))
+	p.env.SetStartTime(w.begins.Add(-time.Second))
 	p.env.SetTestTimeout(10 * patience)
 	worker.Register(p, worker.Options{
 		Store: books, Kinds: activities.Kinds(), Temporal: p.server, Log: slog.New(slog.DiscardHandler),
@@ -66,14 +71,14 @@ func produce(ctx context.Context, w *randomWorld, published store.Publication) (
 	p.env.RegisterWorkflow(p.everybody)
 	p.env.SetOnLocalActivityCompletedListener(func(*activity.Info, converter.EncodedValue, error) { p.server.stir() })
 	p.env.SetOnActivityCompletedListener(func(*activity.Info, converter.EncodedValue, error) { p.server.stir() })
-	published.At = livesBegin.Add(-time.Second)
+	published.At = w.begins.Add(-time.Second)
 	if _, err := books.Publish(ctx, published); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for record := range livesInEach {
 		ref := crm.Ref{Object: "contact", ID: fmt.Sprint(record + 1)}
 		if _, err := books.Create(ctx, ref, nil, published.At, "test"); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	for i, h := range w.happenings {
@@ -86,10 +91,10 @@ func produce(ctx context.Context, w *randomWorld, published store.Publication) (
 	}
 	p.env.RegisterDelayedCallback(func() { p.env.SignalWorkflow(signalStart, plan.State{}) }, w.ends.Sub(p.env.Now()))
 	p.env.ExecuteWorkflow(p.everybody)
-	if err := errors.Join(p.err, p.env.GetWorkflowError()); err != nil {
-		return nil, err
+	if err := errors.Join(p.err, p.env.GetWorkflowError(), p.journal()); err != nil {
+		return nil, nil, err
 	}
-	return p.journal()
+	return p.lines, p.draws, nil
 }
 
 func (p *product) note(err error) { p.err = errors.Join(p.err, err) }
@@ -203,22 +208,29 @@ func line(at time.Time, record, workflow, text string) string {
 }
 
 // journal is what the product wrote down, as far as the reference says it too.
-func (p *product) journal() ([]string, error) {
+func (p *product) journal() error {
 	for _, workflow := range workflowNames {
 		for record := range livesInEach {
 			ref := fmt.Sprintf("contact/%d", record+1)
 			entries, err := p.books.JournalOf(p.ctx, workflow, ref)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			for _, entry := range entries {
 				if text := wrote(entry); text != "" {
 					p.lines = append(p.lines, line(entry.At, ref, workflow, text))
 				}
+				if until, held := strings.CutPrefix(entry.Phase, plan.JournalDelayRescheduled+"@"); held {
+					seconds, err := strconv.ParseInt(until, 10, 64)
+					if err != nil {
+						return err
+					}
+					p.draws[entry.Key] = append(p.draws[entry.Key], time.Unix(seconds, 0))
+				}
 			}
 		}
 	}
-	return p.lines, nil
+	return nil
 }
 
 // wrote is what an entry of the journal says; "" where the reference says nothing.
@@ -245,8 +257,6 @@ func wrote(entry plan.Entry) string {
 		return entry.Node + " is skipped"
 	case plan.JournalMoved:
 		return entry.Node + " is gone"
-	case plan.JournalWarning:
-		return entry.Node + " warns: " + entry.Detail
 	}
 	return ""
 }

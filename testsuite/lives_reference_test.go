@@ -19,6 +19,7 @@ type reference struct {
 	next    time.Time // when somebody decides, or the next enrollment is told; zero = nothing to do
 	letters []notice
 	lines   []string
+	chance  draws
 }
 
 // flow is a workflow.
@@ -51,7 +52,7 @@ type person struct {
 	deleted bool
 	events  []news
 	inside  map[*flow]*enrollment
-	before  map[*flow]bool // was ever inside
+	before  map[*flow]int  // how often it was inside
 	coming  map[*flow]bool // is to be told to enter
 }
 
@@ -71,7 +72,7 @@ type enrollment struct {
 	at      *act // where it waits
 	arrived time.Time
 	until   time.Time // zero = as long as it takes
-	held    string    // pause: its turn has come, and it may not act
+	held    string    // pause, window: its turn has come, and it may not act
 	told    bool      // that it waits
 }
 
@@ -84,15 +85,15 @@ type notice struct {
 	event news
 }
 
-func refer(w *randomWorld) []string {
-	r := &reference{}
+func refer(w *randomWorld, chance draws) []string {
+	r := &reference{chance: chance}
 	for _, d := range w.definitions {
 		r.flows = append(r.flows, &flow{drawn: d, mode: "on"})
 	}
 	for i := range livesInEach {
 		r.people = append(r.people, &person{
 			number: i + 1, is: map[string]string{}, seen: map[string]string{},
-			inside: map[*flow]*enrollment{}, before: map[*flow]bool{}, coming: map[*flow]bool{},
+			inside: map[*flow]*enrollment{}, before: map[*flow]int{}, coming: map[*flow]bool{},
 		})
 	}
 	for things := w.happenings; ; {
@@ -284,9 +285,9 @@ func (r *reference) way(p *person, f *flow, one news) string {
 	first := f.when.ifAny(p.is) && f.provided.ifAny(p.is)
 	switch {
 	case f.closed(one.at), one.at.Before(f.since), p.deleted, p.inside[f] != nil, p.coming[f]:
-	case one.event != "" && one.event == f.event && first && (!p.before[f] || f.each):
+	case one.event != "" && one.event == f.event && first && (p.before[f] == 0 || f.each):
 		return "event " + one.event
-	case !p.before[f] && starts(f.when), p.before[f] && starts(f.again) && first:
+	case p.before[f] == 0 && starts(f.when), p.before[f] > 0 && starts(f.again) && first:
 		return "filter"
 	}
 	return ""
@@ -327,7 +328,7 @@ func (r *reference) admit(p *person, f *flow, way string) {
 		refused = "off"
 	case bars != "":
 		refused = strings.ReplaceAll(bars, "_", "-")
-	case p.before[f] && !f.each && f.again.name == "":
+	case p.before[f] > 0 && !f.each && f.again.name == "":
 		refused = "enrolled-before"
 	}
 	if refused != "" {
@@ -335,7 +336,7 @@ func (r *reference) admit(p *person, f *flow, way string) {
 		return
 	}
 	r.say(p, f, "enters: "+way)
-	p.before[f] = true
+	p.before[f]++
 	p.inside[f] = &enrollment{flow: f, who: p}
 	p.news = append(p.news, news{entered: f, at: r.now})
 	r.arrive(p.inside[f], f.actions[0])
@@ -378,6 +379,9 @@ func (r *reference) ask(e *enrollment) {
 			e.until = f.turning
 		}
 		return
+	case acts && r.opens(e).After(r.now): // also when it is off: it may be on when the window opens
+		e.held, e.until = "window", r.opens(e)
+		return
 	case mode == "off" && acts: // the path goes on, and nothing is done (§2.10)
 		r.say(p, f, a.id+" is skipped")
 		r.arrive(e, behind(f.actions, a, "next"))
@@ -385,13 +389,13 @@ func (r *reference) ask(e *enrollment) {
 	}
 	switch a.kind {
 	case "delay":
-		if e.until = a.ends(e.arrived); e.until.After(r.now) {
+		if e.until = a.ends(e.arrived, f.zoneOf(p)); e.until.After(r.now) {
 			r.wait(e)
 		} else {
 			r.answer(e, "next")
 		}
 	case "wait":
-		e.until = a.ends(e.arrived)
+		e.until = a.ends(e.arrived, f.zoneOf(p))
 		switch { // an event that happened by then wins, although nobody was told of it yet (§4.6.5)
 		case slices.ContainsFunc(p.events, func(one news) bool { return p.waitsFor(f, one) }):
 			r.answer(e, "event")
@@ -418,12 +422,104 @@ func (r *reference) wait(e *enrollment) {
 	e.told = true
 }
 
-// ends is when a delay or wait is over for who arrived at an instant, zero for as long as it takes.
-func (a *act) ends(arrived time.Time) time.Time {
+// ends is when a delay or wait is over for who arrived at an instant, zero for as long as it takes: days keep the wall clock, and
+// the rest is elapsed time (§4.1).
+func (a *act) ends(arrived time.Time, zone *time.Location) time.Time {
 	if a.rest == 0 {
 		return time.Time{}
 	}
-	return arrived.AddDate(0, 0, a.days).Add(a.rest)
+	date, clock := onTheWall(arrived, zone)
+	return instant(date.AddDate(0, 0, a.days), clock, zone).Add(a.rest)
+}
+
+// opens is when the windows let an enrollment act. Who was told an opening on arrival keeps to it.
+func (r *reference) opens(e *enrollment) time.Time {
+	zone := e.flow.zoneOf(e.who)
+	told := func(due time.Time) time.Time {
+		from, band := e.flow.gate(due, zone)
+		for _, drawn := range r.chance[fmt.Sprintf("%s/%s/%d/%s/1", e.flow.name, e.who, e.who.before[e.flow], e.at.id)] {
+			if !drawn.Before(from) && !drawn.After(from.Add(band)) {
+				return drawn
+			}
+		}
+		return from
+	}
+	if at := told(e.arrived); at.After(r.now) {
+		return at
+	}
+	return told(r.now)
+}
+
+// gate is when an action that is due at an instant may start, and over how long that is spread: §4.12, nearly as it stands there.
+func (f *flow) gate(due time.Time, zone *time.Location) (from time.Time, band time.Duration) {
+	today, clock := onTheWall(due, zone)
+	inside := func(one window) bool { return one.from <= clock && clock < one.to+time.Minute }
+	day := today.AddDate(0, 0, 1) // the next allowed one
+	for len(f.windowsOn(day)) == 0 {
+		day = day.AddDate(0, 0, 1)
+	}
+	first := f.windowsOn(day)[0]
+	if open := f.windowsOn(today); len(open) == 0 {
+		if slices.ContainsFunc(f.windowsOn(day), inside) {
+			return instant(day, clock, zone), 0
+		}
+	} else if slices.ContainsFunc(open, inside) {
+		return due, 0
+	} else if i := slices.IndexFunc(open, func(one window) bool { return one.from > clock }); i >= 0 {
+		day, first = today, open[i]
+	}
+	return instant(day, first.from, zone), min(15*time.Minute, first.to-first.from)
+}
+
+// windowsOn are the windows that open on a day, the earliest first. Without windows it is the whole day.
+func (f *flow) windowsOn(day time.Time) (open []window) {
+	if slices.Contains(f.pauses, day.Format(time.DateOnly)) || slices.Contains(f.pauses, day.Format("01-02")) {
+		return nil
+	}
+	if len(f.windows) == 0 {
+		return []window{{to: 24 * time.Hour}}
+	}
+	for _, one := range f.windows {
+		if slices.Contains(one.days, day.Weekday()) {
+			open = append(open, one)
+		}
+	}
+	slices.SortFunc(open, func(a, b window) int { return cmp.Compare(a.from, b.from) })
+	return open
+}
+
+// zoneOf is the workflow's, which may be the record's own; the account's is UTC.
+func (f *flow) zoneOf(p *person) *time.Location {
+	name := f.zone
+	if strings.HasPrefix(name, "{{") {
+		name = p.is["time_zone"]
+	}
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		panic(err)
+	}
+	return zone
+}
+
+// onTheWall is the date, at midnight UTC, and the time of day that the wall shows at an instant.
+func onTheWall(at time.Time, zone *time.Location) (date time.Time, clock time.Duration) {
+	_, offset := at.In(zone).Zone()
+	shown := at.UTC().Add(time.Duration(offset) * time.Second)
+	date = shown.Truncate(24 * time.Hour)
+	return date, shown.Sub(date)
+}
+
+// instant is the first at which the wall shows a time of day, or a later one where the clocks skip it (§4.7).
+func instant(date time.Time, clock time.Duration, zone *time.Location) time.Time {
+	wanted := date.Add(clock)
+	for at := wanted.Add(-15 * time.Hour); ; at = at.Add(time.Minute) {
+		switch date, clock := onTheWall(at, zone); {
+		case date.Add(clock).Equal(wanted):
+			return at
+		case date.Add(clock).After(wanted):
+			return at.Truncate(time.Minute)
+		}
+	}
 }
 
 // due comes when the time is over until which an enrollment waits.

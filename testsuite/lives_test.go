@@ -39,9 +39,9 @@ func TestRandomLives(t *testing.T) {
 // journals are what the product and the reference tell of a world, in the order of time.
 func journals(t *testing.T, w *randomWorld, published store.Publication) (product, reference []string) {
 	t.Helper()
-	product, err := produce(t.Context(), w, published)
+	product, chance, err := produce(t.Context(), w, published)
 	require.NoError(t, err, "%s\n%s", w.workspace(), w.script())
-	reference = refer(w)
+	reference = refer(w, chance)
 	// what different enrollments do at one time has no order
 	for _, lines := range [][]string{product, reference} {
 		slices.SortStableFunc(lines, func(a, b string) int { return strings.Compare(place(a), place(b)) })

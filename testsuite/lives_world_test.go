@@ -14,14 +14,13 @@ const (
 	thingsInEach = 80 // that happen to them
 )
 
-var livesBegin = time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC)
-
 // randomWorld is some workflows, and what happens to them and to records. It knows no rules: the product and the
 // reference are both told it.
 type randomWorld struct {
 	*rand.Rand
 	definitions []*drawn
 	happenings  []happening
+	begins      time.Time // before a change of the clocks
 	ends        time.Time
 }
 
@@ -31,6 +30,9 @@ type drawn struct {
 	when, provided, goal, keeps, again condition
 	each, leaves                       bool
 	removes                            string // "", all, or a workflow
+	zone                               string // "" = the account's
+	windows                            []window
+	pauses                             []string // dates, as in 12-25 for every year
 	actions                            []*act
 	acts                               int // that it has had so far, whose ids are not given again
 }
@@ -44,6 +46,18 @@ type act struct {
 	when     condition // of a branch
 	value    string    // of an edit
 	blocks   map[string][]*act
+}
+
+// window is when actions run; from and to count from midnight, as the wall shows it.
+type window struct {
+	days     []time.Weekday
+	from, to time.Duration
+}
+
+func (w window) String() string {
+	clock := func(of time.Duration) string { return time.Time{}.Add(of).Format("15:04") }
+	days := strings.ToLower(strings.ReplaceAll(strings.Trim(fmt.Sprint(w.days), "[]"), " ", ", "))
+	return fmt.Sprintf("{days: [%s], from: %q, to: %q}", days, clock(w.from), clock(w.to))
 }
 
 // condition is a property and its value, or a list.
@@ -85,6 +99,7 @@ func (h happening) String() string {
 var (
 	workflowNames = []string{"a", "b", "c", "d"}
 	eventNames    = []string{"page_viewed", "form_submitted"}
+	zoneNames     = []string{"Europe/Rome", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"}
 	// what people are told from outside, and behind these what workflows write
 	conditions = []condition{
 		{"lifecycle_stage", "customer"}, {"lifecycle_stage", "lead"}, {"city", "Rome"}, {"city", "Oslo"}, {"list vip", "on"}, {"list blocked", "on"},
@@ -94,10 +109,11 @@ var (
 
 func newRandomWorld(seed uint64) *randomWorld {
 	w := &randomWorld{Rand: rand.New(rand.NewPCG(seed, 1))}
+	w.begins = time.Date(2027, pick(w, []time.Month{time.March, time.September}), 1+w.IntN(20), 9, 0, 0, 0, time.UTC)
 	for _, name := range workflowNames {
 		w.definitions = append(w.definitions, w.definition(name))
 	}
-	now := livesBegin
+	now := w.begins
 	for record := range livesInEach {
 		w.happen(happening{at: now, record: record + 1, verb: "is", set: w.property()})
 		now = now.Add(time.Duration(1+w.IntN(60)) * time.Second)
@@ -120,7 +136,12 @@ func pick[T any](w *randomWorld, of []T) T { return of[w.IntN(len(of))] }
 
 func (w *randomWorld) any() condition { return pick(w, conditions) }
 
-func (w *randomWorld) property() condition { return conditions[w.IntN(4)] }
+func (w *randomWorld) property() condition {
+	if w.oneIn(10) {
+		return condition{"time_zone", pick(w, zoneNames)}
+	}
+	return conditions[w.IntN(4)]
+}
 
 func (w *randomWorld) maybe() condition {
 	if w.oneIn(3) {
@@ -151,8 +172,34 @@ func (w *randomWorld) definition(name string) *drawn {
 			d.removes = ""
 		}
 	}
+	d.zone = pick(w, append([]string{"", "", "", "{{ contact.time_zone }}"}, zoneNames...))
+	if w.oneIn(3) {
+		for range 1 + w.IntN(3) {
+			d.windows = append(d.windows, w.window())
+		}
+	}
+	if w.oneIn(3) {
+		for range 1 + w.IntN(12) {
+			d.pauses = append(d.pauses, w.begins.AddDate(0, 0, w.IntN(120)).Format(pick(w, []string{time.DateOnly, "01-02"})))
+		}
+		slices.Sort(d.pauses)
+		d.pauses = slices.Compact(d.pauses)
+	}
 	d.actions = w.block(d, 0)
 	return d
+}
+
+func (w *randomWorld) window() (drawn window) {
+	for len(drawn.days) == 0 {
+		for day := range time.Weekday(7) {
+			if w.oneIn(2) {
+				drawn.days = append(drawn.days, day)
+			}
+		}
+	}
+	drawn.from = time.Duration(5*60+w.IntN(12*60)) * time.Minute
+	drawn.to = drawn.from + time.Duration(5+w.IntN(6*60))*time.Minute
+	return drawn
 }
 
 // block is some actions in a row.
@@ -265,6 +312,19 @@ func (d *drawn) yaml() string {
 	}
 	if d.keeps.name != "" {
 		text += fmt.Sprintf("suppress: %s\n", d.keeps)
+	}
+	settings := ""
+	if d.zone != "" {
+		settings += fmt.Sprintf("  time_zone: %q\n", d.zone)
+	}
+	if len(d.windows) > 0 {
+		settings += fmt.Sprintf("  windows: %v\n", strings.ReplaceAll(fmt.Sprint(d.windows), "} {", "}, {"))
+	}
+	if len(d.pauses) > 0 {
+		settings += fmt.Sprintf("  pause_dates: [%s]\n", strings.Join(d.pauses, ", "))
+	}
+	if settings != "" {
+		text += "settings:\n" + settings
 	}
 	text += "actions:\n"
 	for _, a := range d.actions {
