@@ -30,6 +30,8 @@ func TestDelayUntilCalendarDateInThePast(t *testing.T) {
 	ending := newBench(t, "delay_until_calendar_date: {date: 2026-12-24, if_past: end}")
 	require.Equal(t, plan.ExitEnded, ending.ok().End)
 	require.Equal(t, []string{"2026-12-24 00:00 Europe/Rome is past"}, ending.journal(plan.JournalWarning))
+	branching := newBench(t, "delay_until_calendar_date: {date: 2026-12-24, if_past: branch}")
+	require.Equal(t, plan.Outcome{Port: "passed"}, branching.ok())
 	now := newBench(t, `delay_until_calendar_date: {date: 2027-01-04, time: "09:00", if_past: end}`)
 	require.Equal(t, plan.ExitEnded, now.ok().End, "the very instant counts as past")
 }

@@ -191,3 +191,37 @@ func TestDelayUntilDatePropertyNeedsNoDeclarationOutsideAWorkspace(t *testing.T)
 	require.NoError(t, err)
 	require.JSONEq(t, `{"property":"anything","if_past":"continue","if_empty":"continue","follow_changes":true}`, string(config))
 }
+
+func TestDelayUntilDatePropertyBranchesWhenItIsPast(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "delay_until_date_property: {property: renewal, if_past: branch}")
+	b.set(map[string]string{"renewal": "2027-01-01"})
+	require.Equal(t, plan.Outcome{Port: "passed"}, b.ok())
+	b.setAt(monday.Add(time.Hour), "renewal", "2027-01-06")
+	end := b.ok(changed(monday.Add(time.Hour))).Until
+	require.Empty(t, b.ok(due(end)).Port, "a date that comes is not past")
+	source := "workflow: w\nobject: contact\nactions:\n  - id: a\n    delay_until_date_property: {property: became_customer_at, if_past: WHAT}\n    then: {passed: [{end: {}}]}\n"
+	require.Empty(t, inWorkspace(t, source, "WHAT", "branch"))
+	require.Equal(t, "unknown-port", inWorkspace(t, source, "WHAT", "continue")[0].Code)
+}
+
+func TestDelayUntilDatePropertyWaitsForAValueAtMostSoLong(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "delay_until_date_property: {property: renewal, if_empty: wait, max_wait: 10d}")
+	outcome := b.ok()
+	require.Equal(t, plan.ChangeOf("renewal"), outcome.Event)
+	require.Equal(t, monday.AddDate(0, 0, 10), outcome.Until.UTC())
+	require.Equal(t, []string{"for a value of renewal, until 2027-01-14 09:00 Europe/Rome"}, b.journal(plan.JournalDelayStarted))
+	require.Equal(t, plan.Outcome{}, b.ok(due(outcome.Until)))
+	require.Equal(t, []string{"contact has no renewal"}, b.journal(plan.JournalWarning))
+
+	cleared := newBench(t, "delay_until_date_property: {property: renewal, if_empty: wait, max_wait: 10d}")
+	cleared.set(map[string]string{"renewal": "2027-02-20"})
+	cleared.ok()
+	at := monday.AddDate(0, 0, 20)
+	cleared.setAt(at, "renewal", "")
+	require.Equal(t, at.AddDate(0, 0, 10), cleared.ok(changed(at)).Until.UTC(), "it counts from when the value went")
+
+	requireProblems(t, "delay_until_date_property: {property: renewal, max_wait: 10d}", "wrong-value")
+	requireProblems(t, "delay_until_date_property: {property: renewal, if_empty: wait, max_wait: 0d}", "out-of-range")
+}

@@ -11,6 +11,7 @@ import (
 
 type enrollInWorkflowConfig struct {
 	Workflow crm.WorkflowName `json:"workflow" doc:"Id of a workflow for the same type of record." required:"true"`
+	Force    bool             `json:"force,omitempty" doc:"Enroll also who was there before, though it admits nobody twice."`
 }
 
 var enrollInWorkflow = action.Define(action.Spec[enrollInWorkflowConfig]{
@@ -20,10 +21,10 @@ var enrollInWorkflow = action.Define(action.Spec[enrollInWorkflowConfig]{
 	Doc: `Whatever the triggers of that workflow say. The record goes on here at once; nothing waits for it there.
 
 The action fails when the record cannot enter: it is in there now (` + "`already-enrolled`" + `) or was before and ` + "`again`" + ` is ` + "`never`" + ` there
-(` + "`enrolled-before`" + `), the workflow is switched off (` + "`off`" + `), unknown (` + "`no-workflow`" + `) or about another type of record (` + "`wrong-object`" + `), or its
+(` + "`enrolled-before`" + `; with ` + "`force`" + ` it enters all the same), the workflow is switched off (` + "`off`" + `), unknown (` + "`no-workflow`" + `) or about another type of record (` + "`wrong-object`" + `), or its
 suppression or goal keeps the record out (` + "`suppressed`" + `, ` + "`goal-met`" + `).
 
-Unconfirmed, and so our design: all reasons but the first, and the output. A simulation enrolls nobody.`,
+Unconfirmed, and so our design: all reasons but the first, ` + "`force`" + `, and the output. ` + "`millrace simulate`" + ` enrolls nobody.`,
 	Example: "enroll_in_workflow: {workflow: onboarding}",
 	Outputs: []action.Output{{Name: "enrollment_id", Type: "string", Doc: "Id of the new enrollment."}},
 	Effect:  action.Requests,
@@ -31,7 +32,7 @@ Unconfirmed, and so our design: all reasons but the first, and the output. A sim
 		if env.Enroll == nil {
 			return plan.Outcome{Note: "would enroll in " + cfg.Workflow.Text}, nil
 		}
-		enrollment, err := env.Enroll(ctx, cfg.Workflow.Text)
+		enrollment, err := env.Enroll(ctx, cfg.Workflow.Text, cfg.Force)
 		if err != nil {
 			return plan.Outcome{}, err
 		}

@@ -9,15 +9,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/internal/action"
-	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/plan"
 )
 
 // enrolling answers enrollments, and notes under which keys it was asked for them.
 func (b *bench) enrolling(answer func(attempt int) (string, error)) (asked *[]string) {
 	asked = new([]string)
-	b.runtime.Enroll = func(_ context.Context, workflow string, record crm.Ref, key string, _ time.Time) (string, error) {
-		*asked = append(*asked, workflow+" "+record.String()+" "+key)
+	b.runtime.Enroll = func(_ context.Context, request action.EnrollRequest) (string, error) {
+		line := request.Workflow + " " + request.Record.String() + " " + request.Key
+		if request.Force {
+			line += " by force"
+		}
+		*asked = append(*asked, line)
 		return answer(len(*asked))
 	}
 	return asked
@@ -36,6 +39,14 @@ func TestEnrollInWorkflow(t *testing.T) {
 	require.Equal(t, []string{"onboarding contact/51 w/contact/51/1/a1/1"}, *asked)
 	b.ok(func(call *plan.Call) { call.Visit = 2 })
 	require.Len(t, *asked, 2)
+}
+
+func TestEnrollInWorkflowByForce(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "enroll_in_workflow: {workflow: onboarding, force: true}")
+	asked := b.enrolling(func(int) (string, error) { return "onboarding/contact/51/2", nil })
+	b.ok()
+	require.Equal(t, []string{"onboarding contact/51 w/contact/51/1/a1/1 by force"}, *asked)
 }
 
 func TestEnrollInWorkflowRefused(t *testing.T) {

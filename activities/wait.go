@@ -17,16 +17,27 @@ func waitUntil(env *action.Env, until time.Time, zone *time.Location) plan.Outco
 }
 
 // waitFor answers a delay to an instant that stands since another one: the arrival, or when an edit made it what
-// it is. What was past then continues or ends, as the author says (semantics §4.3).
+// it is. What was past then continues, ends or branches, as the author says (semantics §4.3).
 func waitFor(env *action.Env, until, since time.Time, ifPast string, zone *time.Location) plan.Outcome {
 	if until.After(since) {
 		return waitUntil(env, until, zone)
 	}
 	env.Warn("%s is past", wallClock(until, zone))
-	if ifPast == "end" {
+	switch ifPast {
+	case "end":
 		return plan.Outcome{End: plan.ExitEnded}
+	case "branch":
+		return plan.Outcome{Port: portPassed}
 	}
 	return plan.Outcome{}
+}
+
+// ifPastPorts are the ports of a delay to an instant beside `next`.
+func ifPastPorts(ifPast string) []string {
+	if ifPast == "branch" {
+		return []string{portPassed}
+	}
+	return nil
 }
 
 // wallClock writes an instant as people in a zone read it.

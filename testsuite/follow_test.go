@@ -213,7 +213,7 @@ func TestEnrollingForAStepHappensOnce(t *testing.T) {
 	_, err := s.Books.Create(t.Context(), ref("contact/1"), nil, time.Now(), "test")
 	require.NoError(t, err)
 	once := func(workflow, key string) (string, error) {
-		return s.People.Once(t.Context(), workflow, ref("contact/1"), key, time.Now())
+		return s.People.Once(t.Context(), enroll.Step{Workflow: workflow, Record: ref("contact/1"), Key: key, Now: time.Now()})
 	}
 	// Cut after the start and before anybody admitted it: no worker runs yet.
 	started, err := s.People.Start(t.Context(), enroll.Request{Workflow: "second", Record: ref("contact/1"), Trigger: "workflow first/contact/1/1/hand/1"})
@@ -249,4 +249,10 @@ func TestEnrollingForAStepHappensOnce(t *testing.T) {
 	rows, err := s.Books.Enrollments(t.Context(), store.EnrollmentFilter{Workflow: "second", Record: "contact/1"})
 	require.NoError(t, err)
 	require.Len(t, rows, 2, "one admitted, one refused")
+	forced := enroll.Step{Workflow: "second", Record: ref("contact/1"), Key: "first/contact/1/4/hand/1", Force: true, Now: time.Now()}
+	for range 2 {
+		id, err = s.People.Once(t.Context(), forced)
+		require.NoError(t, err)
+		require.Equal(t, "second/contact/1/2", id, "by force, and once")
+	}
 }

@@ -75,9 +75,18 @@ type Providers struct {
 	Secret func(name string) (string, error)
 }
 
-// Enroll enrolls a record in another workflow under an idempotency key and returns the enrollment's id. With the
-// same key it happens once, and is answered the same. A refusal is a permanent error.
-type Enroll func(ctx context.Context, workflow string, record crm.Ref, key string, now time.Time) (enrollment string, err error)
+// Enroll enrolls a record in another workflow and returns the enrollment's id. With the same key it happens once, and is
+// answered the same. A refusal is a permanent error.
+type Enroll func(ctx context.Context, request EnrollRequest) (enrollment string, err error)
+
+// EnrollRequest is what a step asks of Enroll.
+type EnrollRequest struct {
+	Workflow string
+	Record   crm.Ref
+	Key      string // idempotency key of the step
+	Force    bool   // also who was there before, though the workflow admits nobody twice
+	Now      time.Time
+}
 
 // Env is what one call of one action may touch.
 type Env struct {
@@ -86,9 +95,10 @@ type Env struct {
 	Account crm.Account
 	Catalog *crm.Catalog
 	Log     *slog.Logger
-	// Enroll enrolls the record in another workflow, once for each visit, and returns the enrollment's id. A refusal
-	// is a permanent error. It is nil in a simulation.
-	Enroll func(ctx context.Context, workflow string) (enrollment string, err error)
+	// Enroll enrolls the record in another workflow, once for each visit, and returns the enrollment's id. With force it
+	// does so although it was there before and the workflow admits nobody twice. A refusal is a permanent error. It is nil
+	// in a simulation of one journey.
+	Enroll func(ctx context.Context, workflow string, force bool) (enrollment string, err error)
 
 	store      Store
 	books      Books       // the transaction of this step, or the store itself

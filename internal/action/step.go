@@ -155,8 +155,8 @@ func (s *step) open(ctx context.Context, books Books) (err error) {
 	env.Providers = ways
 	env.Mail, env.HTTP, env.AI = stampedMail{ways.Mail, env.now}, stampedHTTP{ways.HTTP, env.now}, stampedAI{ways.AI, env.now}
 	if s.Enroll != nil {
-		env.Enroll = func(ctx context.Context, workflow string) (string, error) {
-			return s.Enroll(ctx, workflow, env.record, env.key, env.now)
+		env.Enroll = func(ctx context.Context, workflow string, force bool) (string, error) {
+			return s.Enroll(ctx, EnrollRequest{Workflow: workflow, Record: env.record, Key: env.key, Force: force, Now: env.now})
 		}
 	}
 	return err

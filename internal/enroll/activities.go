@@ -202,21 +202,20 @@ type enrolledBy struct {
 }
 
 func (a *Activities) enrolledBy(ctx context.Context, tx *store.Tx, request plan.AdmitRequest) (by enrolledBy, err error) {
-	if key, step := strings.CutPrefix(request.Trigger, byStep); step {
-		by.depth, err = depth(ctx, tx, key, request.Now)
-		return by, err
-	}
 	intent, found, err := tx.Intent(ctx, request.Workflow, request.Record, request.Trigger)
 	if found {
 		by = enrolledBy{intent.Way, intent.Depth}
 	}
+	if key, step := strings.CutPrefix(request.Trigger, byStep); step && err == nil {
+		by.depth, err = depth(ctx, tx, key, request.Now)
+	}
 	return by, err
 }
 
-// anew refuses who was in the workflow before, unless it re-enrolls (semantics §2.5). A schedule re-enrolls (§2.2), and by
-// hand everybody does whom the workflow lets in more than once.
+// anew refuses who was in the workflow before, unless it re-enrolls (semantics §2.5). A schedule re-enrolls (§2.2), a step
+// that says so (§3.2), and by hand everybody does whom the workflow lets in more than once.
 func (a *Activities) anew(ctx context.Context, tx *store.Tx, revision plan.Revision, by enrolledBy, request plan.AdmitRequest) (*refusal, error) {
-	if by.way == plan.WaySchedule {
+	if by.way == plan.WaySchedule || by.way == plan.WayForce {
 		return nil, nil
 	}
 	before, err := tx.EnrolledBefore(ctx, request.Workflow, request.Record)

@@ -53,6 +53,7 @@ type occurrence struct {
 	cause    string
 	happened crm.Happening // to the very record that is asked about
 	silent   bool          // nobody enters because of it
+	entered  bool          // it is that the record has entered the very workflow
 }
 
 // noticed is when it happened, as far as anybody said.
@@ -213,7 +214,7 @@ func (d *deciding) entered(ctx context.Context, ref crm.Ref, change plan.Change)
 	}
 	for _, w := range l.watches {
 		if w.goal || w.suppress || w.leave {
-			if err := d.ask(ctx, w, ref, occurrence{trigger: strconv.FormatInt(change.Seq, 10), at: change.At, silent: true}); err != nil {
+			if err := d.ask(ctx, w, ref, occurrence{trigger: strconv.FormatInt(change.Seq, 10), at: change.At, silent: true, entered: true}); err != nil {
 				return err
 			}
 		}
@@ -373,7 +374,7 @@ func (d *deciding) ask(ctx context.Context, w *watch, ref crm.Ref, why occurrenc
 		d.leave(*last, plan.Unenroll{Reason: plan.ExitSuppressed})
 	case inside && w.goal && truth == crm.Yes:
 		d.leave(*last, plan.Unenroll{Reason: plan.ExitGoalMet})
-	case inside && w.leave && truth != crm.Yes:
+	case inside && w.leave && truth != crm.Yes && (before || why.entered): // who ceased to match before the workflow said so stays
 		d.leave(*last, plan.Unenroll{Reason: plan.ExitUnenrolled, Detail: "no longer matches what enrolled it"})
 	case through && w.goal && truth == crm.Yes && last.Converted.IsZero():
 		d.decision.Converted = append(d.decision.Converted, store.Conversion{Enrollment: last.ID, At: d.now})

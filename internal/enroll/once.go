@@ -20,24 +20,50 @@ func (r *Refused) Error() string { return r.Reason + ": " + r.Detail }
 // byStep begins the trigger of what a step enrolls.
 const byStep = "workflow "
 
+// Step is a step of an enrollment that enrolls its record in another workflow.
+type Step struct {
+	Workflow string // the other
+	Record   crm.Ref
+	Key      string // idempotency key of the step
+	Force    bool   // also who was there before, though the workflow admits nobody twice
+	Now      time.Time
+}
+
+// Prepare returns the request for what a step enrolls. What lets in somebody who would be refused stands in our books
+// then, since admission believes nothing else.
+func (c *Client) Prepare(ctx context.Context, step Step) (Request, error) {
+	request := Request{Workflow: step.Workflow, Record: step.Record, Trigger: byStep + step.Key}
+	if !step.Force {
+		return request, nil
+	}
+	return request, c.Store.Tx(ctx, func(tx *store.Tx) error {
+		return tx.Vouch(ctx, plan.Intent{
+			Act: plan.ActEnroll, Workflow: step.Workflow, Record: step.Record.String(), Trigger: request.Trigger, Way: plan.WayForce, At: step.Now,
+		})
+	})
+}
+
 // Once enrolls a record for a step and returns the enrollment's id. The step's idempotency key becomes the trigger of
 // the enrollment, so a repeated call finds what an earlier one did, wherever that was cut: admitted or refused in our
 // books, or started and not yet admitted in Temporal. Errors: *Refused.
-func (c *Client) Once(ctx context.Context, workflow string, record crm.Ref, key string, now time.Time) (enrollment string, err error) {
-	request := Request{Workflow: workflow, Record: record, Trigger: byStep + key}
-	known, err := c.Store.Enrollments(ctx, store.EnrollmentFilter{Workflow: workflow, Record: record.String()})
+func (c *Client) Once(ctx context.Context, step Step) (enrollment string, err error) {
+	request, err := c.Prepare(ctx, step)
+	if err != nil {
+		return "", err
+	}
+	known, err := c.Store.Enrollments(ctx, store.EnrollmentFilter{Workflow: request.Workflow, Record: request.Record.String()})
 	if err != nil {
 		return "", err
 	}
 	for _, one := range known {
 		if one.Trigger == request.Trigger {
-			return c.admitted(ctx, request, Started{one.WorkflowID, one.FirstRun}, now)
+			return c.admitted(ctx, request, Started{one.WorkflowID, one.FirstRun}, step.Now)
 		}
 	}
-	if _, found, err := c.Store.LatestRevision(ctx, workflow); err != nil {
+	if _, found, err := c.Store.LatestRevision(ctx, request.Workflow); err != nil {
 		return "", err
 	} else if !found {
-		return "", &Refused{"no-workflow", fmt.Sprintf("no workflow %q was published", workflow)}
+		return "", &Refused{"no-workflow", fmt.Sprintf("no workflow %q was published", request.Workflow)}
 	}
 	started, err := c.Start(ctx, request)
 	if errors.Is(err, ErrInside) {
@@ -46,7 +72,7 @@ func (c *Client) Once(ctx context.Context, workflow string, record crm.Ref, key 
 	if err != nil {
 		return "", err
 	}
-	return c.admitted(ctx, request, started, now)
+	return c.admitted(ctx, request, started, step.Now)
 }
 
 // admitted asks how a started enrollment was admitted, which is decided by whoever asks first: its own first

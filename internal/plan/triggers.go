@@ -96,6 +96,7 @@ const (
 	WaySchedule = "schedule" // it matched when the time came
 	WayExisting = "existing" // it matched when the trigger was published
 	WayWebhook  = "webhook"
+	WayForce    = "force" // a step of another workflow enrolls also who was there before
 )
 
 // Match is what a filter that enrolls said of a record, and when to look again.

@@ -108,6 +108,17 @@ func (tx *Tx) AddIntent(ctx context.Context, intent plan.Intent) (added bool, er
 	return rows > 0, err
 }
 
+// Vouch writes down an enrollment that somebody else carries out than the router, so that it is believed.
+func (tx *Tx) Vouch(ctx context.Context, intent plan.Intent) (err error) {
+	if _, err := tx.AddIntent(ctx, intent); err != nil {
+		return err
+	}
+	defer wrap(&err, "vouching for %s in %s", intent.Record, intent.Workflow)
+	_, err = tx.exec(ctx, `UPDATE intents SET done = $1 WHERE workflow = $2 AND record = $3 AND trigger_name = $4 AND act = $5`,
+		instant{intent.At}, intent.Workflow, intent.Record, intent.Trigger, intent.Act)
+	return err
+}
+
 // Intents returns the first things, at most so many, that are decided, not done and due; those that belong to a bulk
 // come last.
 func (r reader) Intents(ctx context.Context, now time.Time, limit int) (intents []plan.Intent, err error) {

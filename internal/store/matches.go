@@ -157,6 +157,9 @@ func (tx *Tx) goLive(ctx context.Context, revision plan.Revision, before *plan.R
 			if err := seeding.leaveUndecided(ctx); err != nil {
 				return 0, err
 			}
+			if err := seeding.rememberMatching(ctx); err != nil {
+				return 0, err
+			}
 		}
 		if err := seeding.run(ctx); err != nil {
 			return 0, err
@@ -298,6 +301,7 @@ type seeding struct {
 	enroll   bool
 	matching int
 	passed   map[string]bool // records that keep what is written of them
+	matched  map[string]bool // records that matched until now, where those leave who no longer do
 }
 
 // leaveUndecided passes over the records of which a change is not decided about: whether they start to match is the
@@ -308,6 +312,20 @@ func (s *seeding) leaveUndecided(ctx context.Context) error {
 	s.passed = map[string]bool{}
 	for _, record := range undecided {
 		s.passed[record] = true
+	}
+	return err
+}
+
+// rememberMatching keeps in mind who matched until now, where the workflow takes out who no longer does.
+func (s *seeding) rememberMatching(ctx context.Context) error {
+	if !s.enrolls || !rulesOf(s.revision.Plan).LeaveOnMiss {
+		return nil
+	}
+	matching, err := collect(ctx, s.Tx.source, func(row scanner) (record string, err error) { return record, row.Scan(&record) },
+		`SELECT record FROM matches WHERE workflow = $1 AND filter = $2 AND matching`, s.revision.Workflow, s.key)
+	s.matched = map[string]bool{}
+	for _, record := range matching {
+		s.matched[record] = true
 	}
 	return err
 }
@@ -354,8 +372,12 @@ func (s *seeding) seed(ctx context.Context, filter *crm.Filter, env crm.FilterEn
 	if match.Look, err = filter.NextChange(ctx, env); err != nil {
 		return err
 	}
-	if match.Matching || !match.Look.IsZero() {
-		if err := s.setMatch(ctx, match); err != nil {
+	remembered := match
+	if !match.Matching && s.matched[match.Record] {
+		remembered.Matching, remembered.Look = true, s.now // the router finds at once that it no longer matches
+	}
+	if remembered.Matching || !remembered.Look.IsZero() {
+		if err := s.setMatch(ctx, remembered); err != nil {
 			return err
 		}
 	}
