@@ -5,63 +5,129 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/millrace/millrace/internal/action"
 	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/enroll"
 	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/internal/publish"
 	"github.com/millrace/millrace/internal/store"
 )
 
-// happening is a scenario about who enters and leaves: the same router and the same admission as in production decide, and
-// nobody goes through the actions. It shows a line for everybody who enters, is refused or leaves.
+// happening is a scenario about who enters and leaves: the same router and the same admission as in production decide. It
+// shows a line for everybody who enters, is refused or leaves. Nobody goes through the actions, but the first record that
+// enters the workflow that the scenario names: that one is a walk.
 type happening struct {
+	journey Simulation // what the scenario is about, and where
+	edited  func(edit string, options publish.Options) (store.Publication, error)
+
 	books  *store.Store
 	router enroll.Router
 	now    time.Time
 	runs   int
-	shown  strings.Builder
+	lines  []line   // still to be played
+	later  []string // workflows that a line pushes
 
-	workspace store.Publication
-	later     []string // workflows that a line pushes
+	walker   string // the record that goes through the actions; "" = nobody has come yet
+	arriving *arrival
+	walk     *simulation // under way
+	failures []*planned
+	over     bool // the time of the scenario
+
+	shown    strings.Builder
+	journeys []Simulated
 }
 
-// happens plays what happens, a line for each thing, and returns what follows.
-func happens(ctx context.Context, workspace store.Publication, start time.Time, script string) (follows string, err error) {
+// line is one thing that happens.
+type line struct {
+	number     int
+	at         time.Time
+	ref        crm.Ref
+	verb, rest string
+}
+
+// arrival is the admission of the one who goes through the actions.
+type arrival struct {
+	intent    plan.Intent
+	admission plan.Admission
+}
+
+// play plays what happens, a line for each thing.
+func (h *happening) play(ctx context.Context, script string) (err error) {
 	books, err := store.Open(ctx, "sqlite://:memory:")
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer func() { err = errors.Join(err, books.Close()) }()
-	h := &happening{books: books, now: start}
+	h.books, h.now = books, h.journey.Start
 	h.router = enroll.Router{Client: enroll.Client{Store: books}, Now: func() time.Time { return h.now }}
-	h.workspace = workspace
-	for _, line := range strings.Split(script, "\n") {
-		if words := strings.Fields(line); len(words) > 3 && words[3] == "pushed" {
-			h.later = append(h.later, strings.TrimPrefix(words[2], aboutWorkflow))
+	if err := h.read(script); err != nil {
+		return err
+	}
+	if err := h.publish(ctx, h.journey.Workspace, false); err != nil {
+		return err
+	}
+	for len(h.lines) > 0 && !h.over {
+		next := h.lines[0]
+		h.lines = h.lines[1:]
+		if err := h.pass(ctx, next.at); err != nil {
+			return err
+		}
+		if err := h.do(ctx, next); err != nil {
+			return err
+		}
+		for h.arriving != nil && !h.over {
+			if err := h.goThrough(ctx); err != nil {
+				return err
+			}
 		}
 	}
-	if err := h.publish(ctx, false); err != nil {
-		return "", err
-	}
-	for number, line := range strings.Split(script, "\n") {
-		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		if err := h.play(ctx, line); err != nil {
-			return "", fmt.Errorf("line %d: %w", number+1, err)
-		}
-	}
-	return h.shown.String(), nil
+	return nil
 }
+
+// howToWrite is told to authors whose line is none.
+const howToWrite = "write it as in\n  2027-03-01 09:00 contact/1 is {\"city\": \"Rome\"}\n  2027-03-01 09:00 contact/1 did page_viewed {\"url\": \"/\"}\n" +
+	"  2027-03-01 09:00 contact/1 joins vip\nalso: yesterday EVENT, quits LIST, enters WORKFLOW, leaves WORKFLOW, completes WORKFLOW, associated RECORD,\n" +
+	"merged into RECORD, deleted, restored, waits; who goes through the actions: paused in WORKFLOW, resumed in WORKFLOW,\n" +
+	"skips its wait in WORKFLOW, moved to ACTION in WORKFLOW;\n" +
+	"of workflow/ID: pushed, pushed with existing, becomes EDIT, becomes EDIT with existing, turns on, turns off, ticks,\n" +
+	"called {\"email\": \"ada@example.com\"}, fails at ACTION with 503, fails at ACTION with 503 4 times, counted"
 
 // aboutWorkflow begins what a line is about that is not about a record.
 const aboutWorkflow = "workflow/"
 
-// publish publishes the workspace as far as no later line pushes it.
-func (h *happening) publish(ctx context.Context, existing bool) error {
-	publication := h.workspace
+// read reads the lines of a script. Those that are empty, or begin with #, say nothing.
+func (h *happening) read(script string) error {
+	before := h.now
+	for i, text := range strings.Split(script, "\n") {
+		if text = strings.TrimSpace(text); text == "" || strings.HasPrefix(text, "#") {
+			continue
+		}
+		words := strings.Fields(text)
+		if len(words) < 4 {
+			return fmt.Errorf("line %d: %q says too little: %s", i+1, text, howToWrite)
+		}
+		one := line{number: i + 1, verb: words[3], rest: strings.Join(words[4:], " ")}
+		var err error
+		if one.at, err = time.Parse(minute, words[0]+" "+words[1]); err != nil || one.at.Before(before) {
+			return fmt.Errorf("line %d: %q does not begin with a time, in UTC, that comes after the one before: %s", i+1, text, howToWrite)
+		}
+		if one.ref, err = crm.ParseRef(words[2]); err != nil {
+			return fmt.Errorf("line %d: %w", i+1, err)
+		}
+		if one.verb == "pushed" {
+			h.later = append(h.later, one.ref.ID)
+		}
+		before, h.lines = one.at, append(h.lines, one)
+	}
+	return nil
+}
+
+// publish publishes a workspace as far as no later line pushes it.
+func (h *happening) publish(ctx context.Context, publication store.Publication, existing bool) error {
 	publication.At, publication.EnrollExisting = h.now, existing
 	publication.Definitions = slices.DeleteFunc(slices.Clone(publication.Definitions), func(one plan.Revision) bool {
 		return slices.Contains(h.later, one.Workflow)
@@ -70,57 +136,60 @@ func (h *happening) publish(ctx context.Context, existing bool) error {
 	return err
 }
 
-// howToWrite is told to authors whose line is none.
-const howToWrite = "write it as in\n  2027-03-01 09:00 contact/1 is {\"city\": \"Rome\"}\n  2027-03-01 09:00 contact/1 did page_viewed {\"url\": \"/\"}\n" +
-	"  2027-03-01 09:00 contact/1 joins vip\nalso: yesterday EVENT, quits LIST, enters WORKFLOW, completes WORKFLOW, associated RECORD, merged into RECORD, deleted, restored, waits;\n" +
-	"of workflow/ID: pushed, pushed with existing, turns on, turns off, ticks, called {\"email\": \"ada@example.com\"}, counted"
-
-func (h *happening) play(ctx context.Context, line string) error {
-	words := strings.Fields(line)
-	if len(words) < 4 {
-		return fmt.Errorf("%q says too little: %s", line, howToWrite)
-	}
-	at, err := time.Parse(minute, words[0]+" "+words[1])
-	if err != nil || at.Before(h.now) {
-		return fmt.Errorf("%q does not begin with a time, in UTC, that comes after the one before: %s", line, howToWrite)
-	}
-	ref, err := crm.ParseRef(words[2])
-	if err != nil {
-		return err
-	}
-	for { // what comes by itself until then
+// pass lets time pass, and what comes by itself until then happen.
+func (h *happening) pass(ctx context.Context, until time.Time) error {
+	for {
 		look, err := h.books.NextLook(ctx)
 		if err != nil {
 			return err
 		}
-		if look.IsZero() || look.After(at) {
+		if look.IsZero() || look.After(until) {
 			break
 		}
-		h.now = look
+		if look.After(h.now) {
+			h.now = look
+		}
 		if err := h.follow(ctx); err != nil {
 			return err
 		}
 	}
-	h.now = at
-	happen := h.happen
-	if strings.HasPrefix(words[2], aboutWorkflow) {
-		happen = h.operate
+	if until.After(h.now) {
+		h.now = until
 	}
-	if err := happen(ctx, ref, words[3], strings.Join(words[4:], " ")); err != nil {
-		return err
+	return nil
+}
+
+// do makes a line true, and what follows from it.
+func (h *happening) do(ctx context.Context, one line) error {
+	act := h.happen
+	if one.ref.Object+"/" == aboutWorkflow {
+		act = h.operate
 	}
-	return h.follow(ctx)
+	err := act(ctx, one)
+	if err == nil {
+		err = h.follow(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("line %d: %w", one.number, err)
+	}
+	return nil
 }
 
 // operate does what a line says of a workflow.
-func (h *happening) operate(ctx context.Context, ref crm.Ref, verb, rest string) error {
-	workflow := ref.ID
-	switch verb {
+func (h *happening) operate(ctx context.Context, one line) error {
+	workflow := one.ref.ID
+	switch one.verb {
 	case "pushed":
-		h.later = slices.DeleteFunc(h.later, func(one string) bool { return one == workflow })
-		return h.publish(ctx, rest == "with existing")
+		h.later = slices.DeleteFunc(h.later, func(later string) bool { return later == workflow })
+		return h.publish(ctx, h.journey.Workspace, one.rest == "with existing")
+	case "becomes":
+		return h.edit(ctx, one.rest)
 	case "turns":
-		return h.books.SetSwitch(ctx, workflow, rest, h.now)
+		if err := h.books.SetSwitch(ctx, workflow, one.rest, h.now); err != nil {
+			return err
+		}
+		h.tellSwitched(workflow, one.rest)
+		return nil
 	case "ticks": // the time of its schedule comes
 		bulk := plan.Bulk{Workflow: workflow, At: h.now}
 		for !bulk.Done {
@@ -131,41 +200,79 @@ func (h *happening) operate(ctx context.Context, ref crm.Ref, verb, rest string)
 		}
 		return nil
 	case "called":
-		var payload map[string]any
-		if err := unmarshal([]byte(rest), &payload); err != nil {
-			return err
-		}
-		_, err := h.router.Webhook(ctx, workflow, "", payload, h.now)
-		if errors.Is(err, enroll.ErrNobody) || errors.Is(err, enroll.ErrSeveral) {
-			h.show(ref.String(), "enrolls nobody", err.Error())
-			return nil
-		}
-		return err
+		return h.call(ctx, one)
+	case "fails":
+		return h.fail(one.rest)
 	case "counted":
 		enrolled, converted, err := h.books.Conversions(ctx, workflow)
-		h.show(ref.String(), "met the goal", fmt.Sprintf("%d of %d", converted, enrolled))
+		h.show(one.ref.String(), "met the goal", fmt.Sprintf("%d of %d", converted, enrolled))
 		return err
 	}
+	return unknown(one.verb)
+}
+
+func unknown(verb string) error {
 	return fmt.Errorf("nothing is called %q: %s", verb, howToWrite)
 }
 
-func (h *happening) happen(ctx context.Context, ref crm.Ref, verb, rest string) error {
-	switch verb {
+// edit publishes the workspace with the files of an edit.
+func (h *happening) edit(ctx context.Context, what string) error {
+	name, existing := strings.CutSuffix(what, " with existing")
+	publication, err := h.edited(name, publish.Options{Latest: func(workflow string) (*plan.Plan, error) {
+		latest, _, err := h.books.LatestRevision(ctx, workflow)
+		return latest.Plan, err
+	}})
+	if err != nil {
+		return err
+	}
+	if err := h.publish(ctx, publication, existing); err != nil {
+		return err
+	}
+	h.tell(plan.SignalChanged, nil)
+	return nil
+}
+
+func (h *happening) call(ctx context.Context, one line) error {
+	var payload map[string]any
+	if err := unmarshal([]byte(one.rest), &payload); err != nil {
+		return err
+	}
+	_, err := h.router.Webhook(ctx, one.ref.ID, "", payload, h.now)
+	if errors.Is(err, enroll.ErrNobody) || errors.Is(err, enroll.ErrSeveral) {
+		h.show(one.ref.String(), "enrolls nobody", err.Error())
+		return nil
+	}
+	return err
+}
+
+// fail lets an action of the one who goes through fail from now on.
+func (h *happening) fail(how string) error {
+	var failure Planned
+	words := strings.Fields(how)
+	if len(words) == 6 && words[5] == "times" {
+		failure.Times, _ = strconv.Atoi(words[4])
+		words = words[:4]
+	}
+	if len(words) != 4 || words[0] != "at" || words[2] != "with" || !httpError.MatchString(words[3]) {
+		return fmt.Errorf("%q is not as in `fails at ACTION with 503 4 times`", "fails "+how)
+	}
+	failure.Fail, failure.Error = words[1], words[3]
+	entry := &planned{Planned: failure, at: h.now, applied: true, came: true}
+	h.failures = append(h.failures, entry)
+	if h.walk != nil {
+		h.walk.planned = append(h.walk.planned, entry)
+	}
+	return nil
+}
+
+// happen does what a line says of a record.
+func (h *happening) happen(ctx context.Context, one line) error {
+	ref, rest := one.ref, one.rest
+	switch one.verb {
 	case "is":
 		return h.write(ctx, ref, rest)
 	case "did", "yesterday": // told now, it happened a day before
-		kind, data, _ := strings.Cut(rest, " ")
-		event := plan.Event{Type: kind, Record: ref.String(), At: h.now}
-		if verb == "yesterday" {
-			event.At = h.now.AddDate(0, 0, -1)
-		}
-		if data != "" {
-			if err := unmarshal([]byte(data), &event.Properties); err != nil {
-				return err
-			}
-		}
-		_, _, err := h.books.AddEvent(ctx, event)
-		return err
+		return h.tellEvent(ctx, one)
 	case "joins":
 		_, err := h.books.AddToList(ctx, rest, ref, h.now)
 		return err
@@ -174,14 +281,18 @@ func (h *happening) happen(ctx context.Context, ref crm.Ref, verb, rest string) 
 		return err
 	case "enters":
 		return h.enter(ctx, plan.Intent{Workflow: rest, Record: ref.String(), Way: "by hand"})
+	case "leaves":
+		return h.leave(ctx, rest, ref, plan.Unenroll{Detail: "by hand"})
 	case "completes":
-		return h.leave(ctx, rest, ref, plan.ExitCompleted)
+		return h.leave(ctx, rest, ref, plan.Unenroll{Reason: plan.ExitCompleted})
+	case "paused", "resumed", "skips", "moved":
+		return h.operateOn(one)
 	case "associated", "merged":
 		other, err := crm.ParseRef(strings.TrimPrefix(rest, "into "))
 		if err != nil {
 			return err
 		}
-		if verb == "merged" {
+		if one.verb == "merged" {
 			return h.books.Merge(ctx, other, ref, h.now, "scenario")
 		}
 		return h.books.Associate(ctx, ref, other, "", false, h.now)
@@ -192,7 +303,22 @@ func (h *happening) happen(ctx context.Context, ref crm.Ref, verb, rest string) 
 	case "waits":
 		return nil
 	}
-	return fmt.Errorf("nothing is called %q: %s", verb, howToWrite)
+	return unknown(one.verb)
+}
+
+func (h *happening) tellEvent(ctx context.Context, one line) error {
+	kind, data, _ := strings.Cut(one.rest, " ")
+	event := plan.Event{Type: kind, Record: one.ref.String(), At: h.now}
+	if one.verb == "yesterday" {
+		event.At = h.now.AddDate(0, 0, -1)
+	}
+	if data != "" {
+		if err := unmarshal([]byte(data), &event.Properties); err != nil {
+			return err
+		}
+	}
+	_, _, err := h.books.AddEvent(ctx, event)
+	return err
 }
 
 func (h *happening) write(ctx context.Context, ref crm.Ref, data string) error {
@@ -230,16 +356,7 @@ func (h *happening) follow(ctx context.Context) error {
 		}
 		var done []store.Done
 		for _, intent := range intents {
-			switch intent.Act {
-			case plan.ActEnroll:
-				err = h.enter(ctx, intent)
-			case plan.ActUnenroll:
-				var ref crm.Ref
-				if ref, err = crm.ParseRef(intent.Record); err == nil {
-					err = h.leave(ctx, intent.Workflow, ref, intent.Reason)
-				}
-			}
-			if err != nil {
+			if err := h.carry(ctx, intent); err != nil {
 				return err
 			}
 			done = append(done, store.Done{Intent: intent})
@@ -250,15 +367,49 @@ func (h *happening) follow(ctx context.Context) error {
 	}
 }
 
+// carry does what the router decided.
+func (h *happening) carry(ctx context.Context, intent plan.Intent) error {
+	switch intent.Act {
+	case plan.ActEnroll:
+		return h.enter(ctx, intent)
+	case plan.ActUnenroll:
+		ref, err := crm.ParseRef(intent.Record)
+		if err != nil {
+			return err
+		}
+		return h.leave(ctx, intent.Workflow, ref, plan.Unenroll{Reason: intent.Reason, Detail: intent.Detail})
+	case plan.ActEvent:
+		if h.walking(intent.Workflow, intent.Record) {
+			h.tell(plan.SignalEvent, intent.Event)
+		}
+	case plan.ActChanged:
+		if h.walking(intent.Workflow, intent.Record) {
+			h.tell(plan.SignalChanged, nil)
+		}
+	}
+	return nil
+}
+
 func (h *happening) enter(ctx context.Context, intent plan.Intent) error {
-	last, found, err := h.books.LastEnrollment(ctx, intent.Workflow, intent.Record)
+	inside, err := h.inside(ctx, intent.Workflow, intent.Record)
 	if err != nil {
 		return err
 	}
-	if found && last.Exit == "" {
+	if inside {
 		h.show(intent.Record, "is in "+intent.Workflow+" already", intent.Way)
 		return nil
 	}
+	_, err = h.admit(ctx, intent)
+	return err
+}
+
+func (h *happening) inside(ctx context.Context, workflow, record string) (bool, error) {
+	last, found, err := h.books.LastEnrollment(ctx, workflow, record)
+	return found && last.Exit == "", err
+}
+
+// admit lets a record in, or shows why not.
+func (h *happening) admit(ctx context.Context, intent plan.Intent) (plan.Admission, error) {
 	h.runs++
 	admission, err := (&enroll.Activities{Store: h.books}).Admit(ctx, plan.AdmitRequest{
 		WorkflowID: plan.WorkflowID(intent.Workflow, intent.Record), FirstRun: fmt.Sprint(h.runs), Workflow: intent.Workflow, Record: intent.Record,
@@ -266,16 +417,48 @@ func (h *happening) enter(ctx context.Context, intent plan.Intent) error {
 	})
 	switch {
 	case err != nil:
-		return err
+		return admission, err
 	case admission.Refused != "":
 		h.show(intent.Record, "is refused by "+intent.Workflow, admission.Refused)
-	default:
-		h.show(intent.Record, "enters "+intent.Workflow, intent.Way)
+		return admission, nil
 	}
-	return nil
+	h.show(intent.Record, "enters "+intent.Workflow, intent.Way)
+	if intent.Workflow == h.journey.Workflow && (h.walker == "" || h.walker == intent.Record) {
+		h.walker, h.arriving = intent.Record, &arrival{intent, admission}
+	}
+	return admission, nil
 }
 
-func (h *happening) leave(ctx context.Context, workflow string, ref crm.Ref, reason string) error {
+// enrollFor enrolls a record for a step of the one who goes through.
+func (h *happening) enrollFor(ctx context.Context, request action.EnrollRequest) (enrollment string, err error) {
+	prepared, err := h.router.Prepare(ctx, enroll.Step(request))
+	if err != nil {
+		return "", err
+	}
+	record := prepared.Record.String()
+	inside, err := h.inside(ctx, prepared.Workflow, record)
+	if err != nil {
+		return "", err
+	}
+	if inside {
+		return "", action.Permanent("already-enrolled", "%s is already in the workflow %s", record, prepared.Workflow)
+	}
+	h.now = request.Now
+	admission, err := h.admit(ctx, plan.Intent{Workflow: prepared.Workflow, Record: record, Trigger: prepared.Trigger, Way: "by " + h.journey.Workflow})
+	if err == nil && admission.Refused != "" {
+		err = action.Permanent(admission.Refused, "%s", admission.Detail)
+	}
+	return admission.Enrollment, err
+}
+
+func (h *happening) leave(ctx context.Context, workflow string, ref crm.Ref, leave plan.Unenroll) error {
+	if h.walking(workflow, ref.String()) {
+		if leave.Reason == plan.ExitCompleted {
+			return fmt.Errorf("%s goes through the actions of %s, and completes it by itself", ref, workflow)
+		}
+		h.tell(plan.SignalUnenroll, leave)
+		return nil
+	}
 	last, found, err := h.books.LastEnrollment(ctx, workflow, ref.String())
 	if err != nil {
 		return err
@@ -283,8 +466,11 @@ func (h *happening) leave(ctx context.Context, workflow string, ref crm.Ref, rea
 	if !found || last.Exit != "" {
 		return fmt.Errorf("%s is not in %s", ref, workflow)
 	}
-	h.show(ref.String(), "leaves "+workflow, reason)
-	return h.books.CloseEnrollment(ctx, last.ID, plan.Exit{Reason: reason}, h.now)
+	if leave.Reason == "" {
+		leave.Reason = plan.ExitUnenrolled
+	}
+	h.show(ref.String(), "leaves "+workflow, leave.Reason)
+	return h.books.CloseEnrollment(ctx, last.ID, plan.Exit{Reason: leave.Reason, Detail: leave.Detail}, h.now)
 }
 
 func (h *happening) show(record, what, why string) {

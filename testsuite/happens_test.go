@@ -19,7 +19,7 @@ func TestAScenarioSaysWhichLineIsWrong(t *testing.T) {
 	} {
 		scenario, problems := testsuite.ReadScenario("a.txtar", []byte("start: 2027-03-01T09:00:00Z\n-- happens --\n"+line+"\n"))
 		require.Empty(t, problems)
-		_, err := scenario.Run(t.Context(), compiled(t, ""))
+		_, err := scenario.Run(t.Context(), folder(""))
 		require.ErrorContains(t, err, "happens: line 1: ")
 		require.ErrorContains(t, err, wanted)
 	}

@@ -200,13 +200,18 @@ func compiled(tb testing.TB, workspace string) store.Publication {
 	return compiledAs(tb, workspace, publish.Options{})
 }
 
-func compiledAs(tb testing.TB, workspace string, options publish.Options) store.Publication {
-	tb.Helper()
+// folder is a workspace as a txtar archive has it.
+func folder(workspace string) fstest.MapFS {
 	files := fstest.MapFS{definition.WorkspaceFile: {Data: []byte("time_zone: UTC\nsender: {email: hello@millrace.example}\n")}}
 	for _, file := range txtar.Parse([]byte(workspace)).Files {
 		files[file.Name] = &fstest.MapFile{Data: file.Data}
 	}
-	read, problems, err := definition.ReadWorkspace(files, activities.Kinds())
+	return files
+}
+
+func compiledAs(tb testing.TB, workspace string, options publish.Options) store.Publication {
+	tb.Helper()
+	read, problems, err := definition.ReadWorkspace(folder(workspace), activities.Kinds())
 	require.NoError(tb, err)
 	require.False(tb, problems.HasErrors(), "%v", problems)
 	options.At = time.Now()

@@ -11,7 +11,6 @@ import (
 	"github.com/millrace/millrace/internal/golden"
 	"github.com/millrace/millrace/testsuite"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/tools/txtar"
 )
 
 // ruleBook is the table of the rules of enrollment, each with what shows it.
@@ -28,22 +27,12 @@ func TestRules(t *testing.T) {
 			t.Parallel()
 			content, err := os.ReadFile(file)
 			require.NoError(t, err)
-			archive := txtar.Parse(content)
-			require.Regexp(t, `^# `, string(archive.Comment), "the first line says the rule")
-			workspace, script := &txtar.Archive{}, &txtar.Archive{Comment: archive.Comment}
-			for _, part := range archive.Files {
-				if strings.Contains(part.Name, "/") {
-					workspace.Files = append(workspace.Files, part)
-				} else {
-					script.Files = append(script.Files, part)
-				}
-			}
-			scenario, problems := testsuite.ReadScenario(file, txtar.Format(script))
+			require.Regexp(t, `^# `, string(content), "the first line says the rule")
+			scenario, problems := testsuite.ReadScenario(file, content)
 			require.Empty(t, problems)
-			_, err = scenario.Run(t.Context(), compiled(t, string(txtar.Format(workspace))))
+			_, err = scenario.Run(t.Context(), folder(""))
 			require.NoError(t, err)
-			shown := txtar.Parse(scenario.Content())
-			golden.Equal(t, file, string(txtar.Format(&txtar.Archive{Comment: shown.Comment, Files: append(workspace.Files, shown.Files...)})))
+			golden.Equal(t, file, string(scenario.Content()))
 		})
 	}
 }

@@ -3,11 +3,16 @@ package testsuite
 import (
 	"context"
 	"fmt"
+	"io/fs"
+	"path"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/millrace/millrace/activities"
 	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/definition"
+	"github.com/millrace/millrace/internal/publish"
 	"github.com/millrace/millrace/internal/schema"
 	"github.com/millrace/millrace/internal/store"
 	"golang.org/x/tools/txtar"
@@ -15,22 +20,25 @@ import (
 
 // scenarioHead is the text before the first file of a scenario.
 type scenarioHead struct {
-	Workflow string `json:"workflow,omitempty" doc:"Workflow of the workspace that the record goes through; a scenario about who enters and leaves has none."`
-	Start    string `json:"start" doc:"Instant of enrollment in RFC 3339." required:"true"`
+	Workflow string `json:"workflow,omitempty" doc:"Workflow of the workspace that a record goes through; a scenario about who enters and leaves may have none."`
+	Start    string `json:"start" doc:"Instant of enrollment, or when it all begins, in RFC 3339." required:"true"`
 	Until    string `json:"until,omitempty" doc:"How far to look, as in 90d; two years if left out."`
 	Seed     int    `json:"seed,omitempty" doc:"Varies random splits."`
 }
 
-// Parts of a scenario.
+// Parts of a scenario, beside files of its workspace.
 const (
 	partRecord   = "record.json"
 	partEvents   = "events.json"
 	partTimeline = "timeline"
-	partHappens  = "happens" // who enters and leaves, in all workflows: no journey
+	partHappens  = "happens" // who enters and leaves, in all workflows
 	partFollows  = "follows"
 	partEffects  = "effects"
+	partHistory  = "history"
 	partExit     = "exit"
 )
+
+var parts = []string{partRecord, partEvents, partHappens, partFollows, partTimeline, partEffects, partHistory, partExit}
 
 // Scenario is an author's own test: a txtar file in tests/ that says who enters which workflow, what happens
 // meanwhile, and what is wanted: a timeline, the effects, the exit. Only the wanted parts that it has are compared.
@@ -47,11 +55,10 @@ func ReadScenario(name string, content []byte) (*Scenario, schema.Diagnostics) {
 	if !problems.HasErrors() {
 		problems = append(problems, schema.Decode(node, &s.head)...)
 	}
-	known := []string{partRecord, partEvents, partTimeline, partEffects, partExit, partHappens, partFollows}
 	for _, file := range s.archive.Files {
-		if !slices.Contains(known, file.Name) {
-			problems.Errorf(schema.Pos{File: name, Line: 1, Column: 1}, "unknown-part", "the part %q is not one of %s", file.Name, strings.Join(known, ", ")).
-				Hint = schema.Suggest(file.Name, known)
+		if !slices.Contains(parts, file.Name) && !ofWorkspace(file.Name) {
+			problems.Errorf(schema.Pos{File: name, Line: 1, Column: 1}, "unknown-part", "the part %q is not one of %s", file.Name, strings.Join(parts, ", ")).
+				Hint = schema.Suggest(file.Name, parts)
 		}
 	}
 	if s.part(partHappens) == nil && s.head.Workflow == "" && !problems.HasErrors() {
@@ -61,19 +68,104 @@ func ReadScenario(name string, content []byte) (*Scenario, schema.Diagnostics) {
 	return s, problems
 }
 
-// Run simulates the scenario in a workspace and returns how it differs from what is wanted, "" when it does not.
-// The scenario then holds what was shown, for Update.
-func (s *Scenario) Run(ctx context.Context, workspace store.Publication) (difference string, err error) {
-	journey := Simulation{Workspace: workspace, Workflow: s.head.Workflow, Seed: int64(s.head.Seed)}
-	if journey.Start, err = time.Parse(time.RFC3339, s.head.Start); err != nil {
+// ofWorkspace tells whether a part is a file of the workspace, which takes the place of the one that is there. A part
+// such as `longer: workflows/welcome.yaml` is what it becomes later.
+func ofWorkspace(part string) bool {
+	return strings.Contains(part, "/") || path.Ext(part) == ".yaml"
+}
+
+// workspace compiles a workspace with the files that the scenario has of its own, and those of an edit besides.
+func (s *Scenario) workspace(files fs.FS, edit string, options publish.Options) (store.Publication, error) {
+	own := map[string][]byte{}
+	for _, wanted := range []string{"", edit} {
+		for _, part := range s.archive.Files {
+			if name, file, edited := strings.Cut(part.Name, ": "); edited && name == wanted {
+				own[file] = part.Data
+			} else if !edited && wanted == "" && ofWorkspace(part.Name) {
+				own[part.Name] = part.Data
+			}
+		}
+	}
+	if len(own) > 0 {
+		var err error
+		if files, err = overlaid(files, own); err != nil {
+			return store.Publication{}, err
+		}
+	}
+	workspace, problems, err := definition.ReadWorkspace(files, activities.Kinds())
+	if err != nil {
+		return store.Publication{}, fmt.Errorf("reading the workspace: %w", err)
+	}
+	if problems.HasErrors() {
+		return store.Publication{}, wrong(problems)
+	}
+	publication, problems, err := publish.Workspace(workspace, options)
+	if err == nil && problems.HasErrors() {
+		err = wrong(problems)
+	}
+	return publication, err
+}
+
+// wrong is what is wrong with a workspace, a line for each problem.
+func wrong(problems schema.Diagnostics) error {
+	var mistakes Mistakes
+	for _, problem := range problems {
+		mistakes = append(mistakes, fmt.Sprintf("%s:%d:%d: %s", problem.File, problem.Line, problem.Column, problem.Message))
+	}
+	return mistakes
+}
+
+// overlaid are the files of a folder, with others in their place.
+func overlaid(files fs.FS, own map[string][]byte) (fs.FS, error) {
+	archive := &txtar.Archive{}
+	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && name != "." && strings.HasPrefix(entry.Name(), "."):
+			return fs.SkipDir
+		case entry.IsDir() || own[name] != nil:
+			return nil
+		}
+		data, err := fs.ReadFile(files, name)
+		archive.Files = append(archive.Files, txtar.File{Name: name, Data: data})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for name, data := range own {
+		archive.Files = append(archive.Files, txtar.File{Name: name, Data: data})
+	}
+	return txtar.FS(archive)
+}
+
+// Run plays the scenario in a workspace and returns how what follows differs from what is wanted, "" when it does not.
+// The scenario then holds what was shown, for Content.
+func (s *Scenario) Run(ctx context.Context, files fs.FS) (difference string, err error) {
+	start, err := time.Parse(time.RFC3339, s.head.Start)
+	if err != nil {
 		return "", fmt.Errorf("%s: start: %w", s.Name, err)
 	}
+	journey := Simulation{Workflow: s.head.Workflow, Seed: int64(s.head.Seed), Start: start}
 	if s.head.Until != "" {
 		until, err := crm.ParseDuration(s.head.Until)
 		if err != nil {
 			return "", fmt.Errorf("%s: until: %w", s.Name, err)
 		}
-		journey.Until = journey.Start.Add(until.Elapsed())
+		journey.Until = start.Add(until.Elapsed())
+	}
+	if journey.Workspace, err = s.workspace(files, "", publish.Options{At: start}); err != nil {
+		return "", fmt.Errorf("%s: %w", s.Name, err)
+	}
+	if script := s.part(partHappens); script != nil {
+		played := &happening{journey: journey, edited: func(edit string, options publish.Options) (store.Publication, error) {
+			return s.workspace(files, edit, options)
+		}}
+		if err := played.play(ctx, string(script.Data)); err != nil {
+			return "", fmt.Errorf("%s: %s: %w", s.Name, partHappens, err)
+		}
+		return s.compare(partFollows, played.shown.String()) + s.compareJourneys(played.journeys), nil
 	}
 	if text := s.part(partRecord); text != nil {
 		if journey.Record, err = ParseRecord(text.Data); err != nil {
@@ -85,27 +177,27 @@ func (s *Scenario) Run(ctx context.Context, workspace store.Publication) (differ
 			return "", fmt.Errorf("%s: %s: %w", s.Name, text.Name, err)
 		}
 	}
-	if script := s.part(partHappens); script != nil {
-		follows, err := happens(ctx, workspace, journey.Start, string(script.Data))
-		if err != nil {
-			return "", fmt.Errorf("%s: %s: %w", s.Name, partHappens, err)
-		}
-		return s.compare(partFollows, follows), nil
-	}
 	shown, err := Simulate(ctx, journey)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", s.Name, err)
 	}
-	var report strings.Builder
-	for _, compared := range []struct{ part, text string }{
-		{partTimeline, timeline(shown)}, {partEffects, effects(shown)}, {partExit, shown.Exit.Reason + "\n"},
-	} {
-		report.WriteString(s.compare(compared.part, compared.text))
-	}
-	return report.String(), nil
+	return s.compareJourneys([]Simulated{shown}), nil
 }
 
-// compare tells how what is shown differs from what is wanted, and keeps it for Update.
+// compareJourneys compares what was shown of one record, which may have gone through several times.
+func (s *Scenario) compareJourneys(journeys []Simulated) (difference string) {
+	var steps, sent, told, exits strings.Builder
+	for _, shown := range journeys {
+		steps.WriteString(timeline(shown))
+		sent.WriteString(effects(shown))
+		told.WriteString(history(shown))
+		fmt.Fprintln(&exits, shown.Exit.Reason)
+	}
+	return s.compare(partTimeline, steps.String()) + s.compare(partEffects, sent.String()) +
+		s.compare(partHistory, told.String()) + s.compare(partExit, exits.String())
+}
+
+// compare tells how what is shown differs from what is wanted, and keeps it for Content.
 func (s *Scenario) compare(name, shown string) (difference string) {
 	part := s.part(name)
 	if part == nil {
@@ -146,6 +238,20 @@ func effects(shown Simulated) string {
 	var text strings.Builder
 	for _, effect := range shown.Effects {
 		fmt.Fprintln(&text, strings.TrimSpace(fmt.Sprintf("%s %s %s %s", effect.At.Format(minute), effect.Channel, effect.To, effect.Summary)))
+	}
+	return text.String()
+}
+
+// history is a line for each entry of the journal: when, which action, what happened, the port, more about it.
+func history(shown Simulated) string {
+	var text strings.Builder
+	for _, entry := range shown.journal {
+		words := []string{entry.At.UTC().Format(minute), entry.Node, entry.Event, entry.Port}
+		text.WriteString(strings.Join(slices.DeleteFunc(words, func(word string) bool { return word == "" }), " "))
+		if entry.Detail != "" {
+			text.WriteString(": " + entry.Detail)
+		}
+		text.WriteString("\n")
 	}
 	return text.String()
 }

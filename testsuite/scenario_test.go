@@ -4,29 +4,23 @@ import (
 	"io/fs"
 	"path"
 	"testing"
-	"time"
 
 	"github.com/millrace/millrace/activities"
 	"github.com/millrace/millrace/examples"
 	"github.com/millrace/millrace/internal/definition"
-	"github.com/millrace/millrace/internal/publish"
-	"github.com/millrace/millrace/internal/store"
 	"github.com/millrace/millrace/testsuite"
 	"github.com/stretchr/testify/require"
 )
 
-// published is what an example publishes.
-func published(t *testing.T, name string) store.Publication {
+// exampleFiles are the files of an example, which has nothing to complain of.
+func exampleFiles(t *testing.T, name string) fs.FS {
 	t.Helper()
-	folder, err := fs.Sub(examples.Files, name)
+	files, err := fs.Sub(examples.Files, name)
 	require.NoError(t, err)
-	workspace, problems, err := definition.ReadWorkspace(folder, activities.Kinds())
+	_, problems, err := definition.ReadWorkspace(files, activities.Kinds())
 	require.NoError(t, err)
 	require.Empty(t, problems, "an example has nothing to complain of")
-	publication, problems, err := publish.Workspace(workspace, publish.Options{At: time.Now()})
-	require.NoError(t, err)
-	require.Empty(t, problems)
-	return publication
+	return files
 }
 
 // TestExamplesDoWhatTheirScenariosSay walks the scenarios of every example.
@@ -35,7 +29,7 @@ func TestExamplesDoWhatTheirScenariosSay(t *testing.T) {
 	workspaces, err := fs.ReadDir(examples.Files, ".")
 	require.NoError(t, err)
 	for _, workspace := range workspaces {
-		publication := published(t, workspace.Name())
+		workspaceFiles := exampleFiles(t, workspace.Name())
 		files, err := fs.Glob(examples.Files, path.Join(workspace.Name(), "tests", "*.txtar"))
 		require.NoError(t, err)
 		require.NotEmpty(t, files, "%s has no scenario", workspace.Name())
@@ -44,7 +38,7 @@ func TestExamplesDoWhatTheirScenariosSay(t *testing.T) {
 			require.NoError(t, err)
 			scenario, problems := testsuite.ReadScenario(file, content)
 			require.Empty(t, problems)
-			difference, err := scenario.Run(t.Context(), publication)
+			difference, err := scenario.Run(t.Context(), workspaceFiles)
 			require.NoError(t, err)
 			require.Empty(t, difference, file)
 		}
@@ -61,7 +55,7 @@ start: 2027-03-01T09:00:00Z
 goal_met
 `))
 	require.Empty(t, problems)
-	difference, err := scenario.Run(t.Context(), published(t, "trial-nurture"))
+	difference, err := scenario.Run(t.Context(), exampleFiles(t, "trial-nurture"))
 	require.NoError(t, err)
 	require.Equal(t, "exit, wanted:\n  goal_met\nshown:\n  completed\n", difference)
 	require.Contains(t, string(scenario.Content()), "-- exit --\ncompleted\n")

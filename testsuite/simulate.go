@@ -19,6 +19,7 @@ import (
 	"github.com/millrace/millrace/internal/provider"
 	"github.com/millrace/millrace/internal/store"
 	"github.com/millrace/millrace/worker"
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/log"
@@ -72,6 +73,8 @@ type Simulated struct {
 	Exit    SimulatedExit `json:"exit"`
 	Steps   []Step        `json:"steps"`
 	Effects []Effect      `json:"effects"`
+
+	journal []plan.Entry
 }
 
 // SimulatedExit is how the enrollment ended.
@@ -107,8 +110,13 @@ type simulation struct {
 	ref     crm.Ref
 	planned []*planned
 
+	life      *happening      // of which this is a part; nil = it is all there is
+	admission *plan.Admission // that there was; nil = it is decided when the journey begins
+	looks     time.Time       // when filters are asked again, as far as it was arranged
+
 	mu      sync.Mutex
 	effects []Effect
+	err     error // what went wrong meanwhile
 }
 
 // planned is an entry with its instant. It applies once: when its time comes, or before the next action that
@@ -117,7 +125,8 @@ type planned struct {
 	Planned
 	at      time.Time
 	id      string
-	values  map[string]string // of Set
+	values  map[string]string               // of Set
+	play    func(ctx context.Context) error // a line of a scenario; nil = what Planned says
 	applied bool
 	came    bool // its time has come, and the enrollment was told
 	used    int  // attempts that it has failed
@@ -205,13 +214,16 @@ func (s *simulation) play(ctx context.Context) (Simulated, error) {
 		}
 		exit, err = s.run(ctx, s.env.Now(), state)
 	}
-	if err = cmp.Or(ctx.Err(), err); err != nil {
+	if err = cmp.Or(ctx.Err(), err, s.err); err != nil {
 		return Simulated{}, fmt.Errorf("simulating %s for %s: %w", s.Workflow, s.ref, err)
 	}
 	entries, err := s.books.JournalOf(ctx, s.Workflow, s.ref.String())
+	if s.admission != nil { // there may have been others before
+		entries = slices.DeleteFunc(entries, func(entry plan.Entry) bool { return entry.Enrollment != s.admission.Enrollment })
+	}
 	shown := Simulated{
 		Exit:  SimulatedExit{Reason: exit.Reason, Node: exit.Node, Detail: exit.Detail},
-		Steps: Steps(entries), Effects: append([]Effect{}, s.effects...),
+		Steps: Steps(entries), Effects: append([]Effect{}, s.effects...), journal: entries,
 	}
 	if atEnd := exit.Reason == plan.ExitCompleted || exit.Reason == plan.ExitEnded; atEnd && len(shown.Steps) > 0 {
 		shown.Exit.Node = shown.Steps[len(shown.Steps)-1].Node // the interpreter names the edit that it is folded into
@@ -235,7 +247,15 @@ func (s *simulation) run(ctx context.Context, start time.Time, state plan.State)
 		Store: s.books, Kinds: activities.Kinds(), Provide: s.provide, Log: slog.New(slog.DiscardHandler),
 		Simulated: &action.Simulated{Clock: s.env.Now, Before: s.catchUp, Fault: s.fault, Seed: s.Seed},
 	}
+	if s.life != nil {
+		options.Simulated.Enroll = s.life.enrollFor
+	}
 	worker.Register(s.env, options)
+	if s.admission != nil {
+		admitted := func(context.Context, plan.AdmitRequest) (plan.Admission, error) { return *s.admission, nil }
+		s.env.RegisterActivityWithOptions(admitted, activity.RegisterOptions{Name: plan.ActivityAdmit, DisableAlreadyRegisteredCheck: true})
+		s.lookAgain(ctx)
+	}
 	for _, entry := range s.planned {
 		if !entry.came {
 			s.env.RegisterDelayedCallback(func() { s.happen(ctx, entry) }, max(0, entry.at.Sub(start)))
@@ -248,8 +268,10 @@ func (s *simulation) run(ctx context.Context, start time.Time, state plan.State)
 	s.env.RegisterDelayedCallback(func() {
 		s.env.SignalWorkflow(plan.SignalUnenroll, plan.Unenroll{Reason: plan.ExitWaiting, Detail: detail})
 	}, max(0, until.Sub(start)))
-	if err := s.catchUp(ctx, start); err != nil {
-		return exit, err
+	if s.life == nil {
+		if err := s.catchUp(ctx, start); err != nil {
+			return exit, err
+		}
 	}
 	s.env.ExecuteWorkflow(plan.WorkflowType, state)
 	if err := s.env.GetWorkflowError(); err != nil {
@@ -262,10 +284,12 @@ func (s *simulation) run(ctx context.Context, start time.Time, state plan.State)
 func (s *simulation) happen(ctx context.Context, entry *planned) {
 	entry.came = true
 	if err := s.apply(ctx, entry); err != nil {
-		s.env.SignalWorkflow(plan.SignalUnenroll, plan.Unenroll{Reason: plan.ExitUnenrolled, Detail: err.Error()})
+		s.fails(err)
 		return
 	}
 	switch {
+	case entry.play != nil:
+		s.lookAgain(ctx)
 	case entry.Type != "":
 		s.env.SignalWorkflow(plan.SignalEvent, s.event(entry))
 	case entry.Switch == plan.SwitchStop:
@@ -275,9 +299,7 @@ func (s *simulation) happen(ctx context.Context, entry *planned) {
 	case entry.Operate != "":
 		s.env.UpdateWorkflow(entry.Operate, entry.id, &sdktest.TestUpdateCallback{
 			OnAccept: func() {}, OnComplete: func(any, error) {},
-			OnReject: func(err error) {
-				s.env.SignalWorkflow(plan.SignalUnenroll, plan.Unenroll{Reason: plan.ExitUnenrolled, Detail: err.Error()})
-			},
+			OnReject: s.fails,
 		})
 	}
 }
@@ -296,8 +318,15 @@ func (s *simulation) catchUp(ctx context.Context, now time.Time) error {
 			return err
 		}
 	}
-	_, err := s.books.TakeEffect(ctx, now)
-	return err
+	if _, err := s.books.TakeEffect(ctx, now); err != nil || s.life == nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.life.pass(ctx, now); err != nil {
+		return err
+	}
+	return s.life.follow(ctx)
 }
 
 func (s *simulation) apply(ctx context.Context, entry *planned) error {
@@ -307,6 +336,9 @@ func (s *simulation) apply(ctx context.Context, entry *planned) error {
 		return nil
 	}
 	entry.applied = true
+	if entry.play != nil {
+		return entry.play(ctx)
+	}
 	if entry.Type != "" {
 		_, _, err := s.books.AddEvent(ctx, s.event(entry))
 		return err

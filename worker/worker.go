@@ -64,9 +64,12 @@ func Runtime(options Options) *action.Runtime {
 		provide = Configured(options.Store)
 	}
 	runtime := &action.Runtime{Store: books{options.Store}, Provide: provide, Log: options.Log, Simulated: options.Simulated}
-	if options.Temporal != nil { // a simulation has no other enrollments
+	switch {
+	case options.Temporal != nil:
 		people := people(options)
 		runtime.Wake, runtime.Enroll = people.Wake, enrolling(people)
+	case options.Simulated != nil:
+		runtime.Enroll = options.Simulated.Enroll
 	}
 	return runtime
 }

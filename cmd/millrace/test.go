@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -31,13 +32,21 @@ workflow in skipped time and compares what happens with what is wanted.
 
 A scenario is a txtar file. Its head names workflow and start; its parts are
 record.json and events.json, as for ` + "`millrace simulate`" + `, and what is wanted:
-timeline, effects, exit. Parts that are left out are not compared.
+timeline, effects, history, exit. Parts that are left out are not compared.
 
 A scenario with a part "happens" is about who enters and leaves: each of its
 lines is something that happens to a record, as in
   2027-03-01 09:00 contact/1 is {"city": "Rome"}
 or to a workflow, as in "workflow/welcome turns off",
-and its part "follows" is who then enters which workflow, is refused or leaves.`,
+and its part "follows" is who then enters which workflow, is refused or leaves.
+The first record that enters the workflow in the head, if it has one, goes
+through its actions.
+
+A part that is named as a file of the workspace, as workflows/welcome.yaml, takes
+its place. With "longer: workflows/welcome.yaml" the line
+  2027-03-05 09:00 workflow/welcome becomes longer
+publishes that, with the rest of the workspace. A line that says nothing known
+is answered with all that a line can say.`,
 		Example: "  millrace test examples/trial-nurture",
 		Args:    arguments(0, 1),
 		RunE: func(command *cobra.Command, args []string) error {
@@ -54,8 +63,7 @@ and its part "follows" is who then enters which workflow, is refused or leaves.`
 
 func (a *app) test(ctx context.Context, folder string, update bool) error {
 	folder = a.absolute(folder)
-	publication, err := a.published(folder)
-	if err != nil {
+	if _, err := a.published(folder); err != nil {
 		return err
 	}
 	files, err := filepath.Glob(filepath.Join(folder, "tests", "*.txtar"))
@@ -67,7 +75,7 @@ func (a *app) test(ctx context.Context, folder string, update bool) error {
 	}
 	results, failed := []tested{}, false
 	for _, file := range files {
-		result, err := a.scenario(ctx, file, publication, update)
+		result, err := a.scenario(ctx, file, os.DirFS(folder), update)
 		if err != nil {
 			return err
 		}
@@ -101,7 +109,7 @@ func (a *app) published(folder string) (store.Publication, error) {
 	return publication, err
 }
 
-func (a *app) scenario(ctx context.Context, file string, publication store.Publication, update bool) (tested, error) {
+func (a *app) scenario(ctx context.Context, file string, workspace fs.FS, update bool) (tested, error) {
 	content, err := os.ReadFile(file)
 	if err != nil {
 		return tested{}, fmt.Errorf("reading a scenario: %w", err)
@@ -112,7 +120,7 @@ func (a *app) scenario(ctx context.Context, file string, publication store.Publi
 		problems.Print(a.Stderr, map[string][]byte{name: content}, a.color(a.Stderr))
 		return tested{Scenario: name, Difference: problems[0].Message}, nil
 	}
-	difference, err := scenario.Run(ctx, publication)
+	difference, err := scenario.Run(ctx, workspace)
 	if err != nil {
 		return tested{}, err
 	}

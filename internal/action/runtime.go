@@ -38,6 +38,7 @@ type Simulated struct {
 	Before func(ctx context.Context, now time.Time) error // runs before each attempt: what happens meanwhile
 	Fault  func(call plan.Call) error                     // fails attempts on purpose
 	Seed   int64                                          // other draws in random splits
+	Enroll Enroll                                         // enrolls in another workflow; nil = nobody
 }
 
 // prepared is an action of a published plan, ready to run.
