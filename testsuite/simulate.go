@@ -24,6 +24,7 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/log"
 	sdktest "go.temporal.io/sdk/testsuite"
+	sdkworker "go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 )
 
@@ -238,6 +239,7 @@ func (s *simulation) run(ctx context.Context, start time.Time, state plan.State)
 	s.env = suite.NewTestWorkflowEnvironment()
 	s.env.SetStartTime(start)
 	s.env.SetTestTimeout(patience)
+	s.env.SetWorkerOptions(sdkworker.Options{DeadlockDetectionTimeout: patience}) // a slow machine is no deadlock
 	workflowID := plan.WorkflowID(s.Workflow, s.ref.String())
 	s.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: workflowID, TaskQueue: plan.TaskQueue})
 	if state.Enrollment != "" {

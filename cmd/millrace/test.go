@@ -42,8 +42,8 @@ and its part "follows" is who then enters which workflow, is refused or leaves.
 The first record that enters the workflow in the head, if it has one, goes
 through its actions.
 
-A part that is named as a file of the workspace, as workflows/welcome.yaml, takes
-its place. With "longer: workflows/welcome.yaml" the line
+A part that is named as a file of the workspace, as workflows/welcome.yaml,
+takes its place. With "longer: workflows/welcome.yaml" the line
   2027-03-05 09:00 workflow/welcome becomes longer
 publishes that, with the rest of the workspace. A line that says nothing known
 is answered with all that a line can say.`,
