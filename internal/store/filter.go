@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -27,14 +26,10 @@ const page = 2000
 // all), in the order of List. Deleted records never match.
 func (r reader) Matching(ctx context.Context, query Query, after string, limit int) (refs []crm.Ref, err error) {
 	defer wrap(&err, "looking for records of %s", query.Object)
-	err = r.settled(ctx, query, func(upper, lower selection, catalog *crm.Catalog) error {
-		if upper.equal(lower) {
-			refs, err = r.page(ctx, query, upper, after, limit)
-			return err
-		}
+	err = r.settled(ctx, query, func(a answer) error {
 		refs = nil
-		return r.asked(ctx, query, catalog, upper, lower, after, func(ref crm.Ref) bool {
-			refs = append(refs, ref)
+		return a.show(ctx, after, atMost(limit), func(id string) bool {
+			refs = append(refs, crm.Ref{Object: query.Object, ID: id})
 			return len(refs) < atMost(limit)
 		})
 	})
@@ -61,31 +56,53 @@ func (r reader) Having(ctx context.Context, object, property, value string, limi
 // CountMatching returns how many records of an object type a filter matches.
 func (r reader) CountMatching(ctx context.Context, query Query) (count int, err error) {
 	defer wrap(&err, "counting records of %s", query.Object)
-	err = r.settled(ctx, query, func(upper, lower selection, catalog *crm.Catalog) error {
-		if count, err = r.count(ctx, query, lower); err != nil || upper.equal(lower) {
-			return err
+	err = r.settled(ctx, query, func(a answer) error {
+		if count = a.lower.named(); a.lower.others {
+			var all int
+			if err := a.row(ctx, `SELECT COUNT(*) FROM records WHERE object = $1 AND deleted IS NULL`, query.Object).Scan(&all); err != nil {
+				return err
+			}
+			count = all - count
 		}
-		open := intersect(upper, not(lower))
-		return r.asked(ctx, query, catalog, open, selection{}, "", func(crm.Ref) bool { count++; return true })
+		if a.exact() {
+			return nil
+		}
+		a.bounds = bounds{&set{}, intersection(a.upper, a.lower.opposite())}
+		return a.show(ctx, "", atMost(0), func(string) bool { count++; return true })
 	})
 	return count, err
 }
 
-func (r reader) selector(object string) selector {
-	return selector{dialect: r.source.speaks(), object: object}
+// answer is what the database says to a query, and how the rest is asked.
+type answer struct {
+	reader
+	Query
+	bounds
+	catalog *crm.Catalog
 }
 
-// settled answers with what may and what certainly matches. Outside of a transaction the indexes may change before the
-// answer is there; it is then worked out again.
-func (r reader) settled(ctx context.Context, query Query, answer func(upper, lower selection, catalog *crm.Catalog) error) error {
+// settled works an answer out, on a snapshot, or in a transaction. There, indexes may change before it is complete; then it
+// is worked out again.
+func (r reader) settled(ctx context.Context, query Query, use func(answer) error) error {
+	if pool, outside := r.source.(*pool); outside {
+		session, err := pool.beginSnapshot(ctx)
+		if err != nil {
+			return err
+		}
+		defer session.end(ctx)
+		r.source = snapshot{session}
+	}
 	for {
 		catalog, err := r.Catalog(ctx)
 		if err != nil {
 			return err
 		}
 		condition := query.Filter.Condition(query.Object, crm.FilterEnv{Now: query.Now, Zone: query.Zone, Catalog: catalog})
-		upper, lower := selections(r.source.speaks(), query.Object, condition)
-		if err := answer(upper, lower, catalog); err != nil {
+		bounds, err := r.selection(ctx, query.Object, condition)
+		if err != nil {
+			return err
+		}
+		if err := use(answer{r, query, bounds, catalog}); err != nil {
 			return err
 		}
 		if now, err := r.Catalog(ctx); err != nil || now == catalog {
@@ -101,99 +118,89 @@ func (u unkept) query(ctx context.Context, text string, args ...any) (*sql.Rows,
 	return u.once(ctx, numbered(text), args...)
 }
 
-func (r reader) page(ctx context.Context, query Query, among selection, after string, limit int) ([]crm.Ref, error) {
-	text, args := listing(`r.record`, query.Object, among, after, limit)
-	return collect(ctx, unkept{r.source}, func(row scanner) (ref crm.Ref, err error) { return ref, row.Scan(reference{&ref}) }, text, args...)
-}
-
-// listing is the query for records of a selection in the order of List.
-func listing(columns, object string, among selection, after string, limit int) (text string, args []any) {
-	text = `SELECT ` + columns + ` FROM records r`
-	where := ``
+// show shows the ids of the records that match, until more says false. Those that may match are asked; limit says how many
+// there will be at most.
+func (a answer) show(ctx context.Context, after string, limit int, more func(id string) bool) error {
 	switch {
-	case among.others && among.text != "":
-		text += ` LEFT JOIN (SELECT record AS other FROM (` + among.text + `) AS s) AS o ON o.other = r.record`
-		where = ` AND o.other IS NULL`
-		args = append(args, among.args...)
-	case !among.others && among.text == "":
-		where = ` AND FALSE`
-	}
-	text += ` WHERE r.object = ? AND r.deleted IS NULL AND (r.id_length, r.id) > (?, ?)` + where
-	args = append(args, object, utf8.RuneCountInString(after), after)
-	if !among.others && among.text != "" {
-		text += ` AND r.record IN (` + among.text + `)`
-		args = append(args, among.args...)
-	}
-	return text + ` ORDER BY r.id_length, r.id LIMIT ?`, append(args, atMost(limit))
-}
-
-func (r reader) count(ctx context.Context, query Query, among selection) (int, error) {
-	s := r.selector(query.Object)
-	if among.others {
-		all, err := r.count(ctx, query, s.all())
-		if err != nil {
-			return 0, err
+	case a.upper.none():
+		return nil
+	case !a.upper.others && a.exact():
+		for _, id := range a.upper.first(after, limit) {
+			if !more(id) {
+				return nil
+			}
 		}
-		left, err := r.count(ctx, query, not(among))
-		return all - left, err
-	}
-	among = s.restricted(among)
-	if among.text == "" {
-		return 0, nil
-	}
-	text := `SELECT COUNT(*) FROM (` + among.text + `) AS s`
-	if !among.distinct {
-		text = `SELECT COUNT(DISTINCT record) FROM (` + among.text + `) AS s`
-	}
-	rows, err := unkept{r.source}.query(ctx, text, among.args...) //nolint:rowserrcheck // Scan asks
-	var count int
-	err = row{rows, err}.Scan(&count)
-	return count, err
-}
-
-// asked shows the records of upper that match, until more says false. Those that are not certain are asked.
-func (r reader) asked(ctx context.Context, query Query, catalog *crm.Catalog, upper, lower selection, after string, more func(crm.Ref) bool) error {
-	certain := `FALSE`
-	if lower.text != "" {
-		certain = fmt.Sprintf(`CASE WHEN r.record IN (%s) THEN %t ELSE %t END`, lower.text, !lower.others, lower.others)
+		return nil
+	case !a.upper.others:
+		return a.showSome(ctx, after, more)
+	case a.exact():
+		return a.showMost(ctx, after, more)
 	}
 	for {
-		text, args := listing(recordColumns+`, `+certain, query.Object, upper, after, page)
-		type candidate struct {
-			crm.Record
-			certain bool
-		}
-		candidates, err := collect(ctx, unkept{r.source}, func(row scanner) (found candidate, err error) {
-			found.Record, err = scanRecord(beside{row, &found.certain})
-			return found, err
-		}, text, slices.Concat(lower.args, args)...)
+		records, err := a.List(ctx, a.Object, after, page)
 		if err != nil {
 			return err
 		}
-		for _, one := range candidates {
-			if !one.certain {
-				env := crm.FilterEnv{Records: r, Ref: one.Ref, Record: &one.Record, Now: query.Now, Zone: query.Zone, Catalog: catalog}
-				truth, err := query.Filter.Match(ctx, env)
-				if err != nil {
-					return err
-				}
-				one.certain = truth == crm.Yes
+		for _, record := range records {
+			if after = record.ID; !a.upper.has(record.ID) {
+				continue
 			}
-			if one.certain && !more(one.Ref) {
-				return nil
+			if matches, err := a.matches(ctx, record); err != nil || matches && !more(record.ID) {
+				return err
 			}
-			after = one.ID
 		}
-		if len(candidates) < page {
+		if len(records) < page {
 			return nil
 		}
 	}
 }
 
-// beside reads a row that has one column more.
-type beside struct {
-	scanner
-	more any
+// showMost shows all records but some.
+func (a answer) showMost(ctx context.Context, after string, more func(id string) bool) error {
+	for {
+		ids, err := collect(ctx, a.source, func(row scanner) (id string, err error) { return id, row.Scan(&id) },
+			`SELECT id FROM records WHERE object = $1 AND deleted IS NULL AND (id_length, id) > ($2, $3) ORDER BY id_length, id LIMIT $4`,
+			a.Object, utf8.RuneCountInString(after), after, page)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if after = id; a.upper.has(id) && !more(id) {
+				return nil
+			}
+		}
+		if len(ids) < page {
+			return nil
+		}
+	}
 }
 
-func (b beside) Scan(columns ...any) error { return b.scanner.Scan(append(columns, b.more)...) }
+// showSome shows what matches of records that are known by their ids.
+func (a answer) showSome(ctx context.Context, after string, more func(id string) bool) error {
+	for ids := range slices.Chunk(a.upper.first(after, atMost(0)), page) {
+		refs := make([]crm.Ref, len(ids))
+		for i, id := range ids {
+			refs[i] = crm.Ref{Object: a.Object, ID: id}
+		}
+		records, err := a.GetMany(ctx, refs)
+		if err != nil {
+			return err
+		}
+		for _, record := range records {
+			if matches, err := a.matches(ctx, record); err != nil || matches && !more(record.ID) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// matches asks the filter, where the database could not tell.
+func (a answer) matches(ctx context.Context, record crm.Record) (bool, error) {
+	if a.lower.has(record.ID) {
+		return true, nil
+	}
+	env := crm.FilterEnv{Records: a.reader, Ref: record.Ref, Record: &record, Now: a.Query.Now, Zone: a.Query.Zone, Catalog: a.catalog}
+	truth, err := a.Filter.Match(ctx, env)
+	return truth == crm.Yes, err
+}

@@ -1,6 +1,9 @@
 package store
 
 import (
+	"cmp"
+	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,123 +13,171 @@ import (
 	"github.com/millrace/millrace/internal/plan"
 )
 
-// selection is a set of records as a query. Conditions become sets and the operations on sets, which every database
-// carries out in time that grows with their sizes, whatever it thinks of the sizes beforehand.
-type selection struct {
-	text      string // SELECT record …, with ? for each of args; "" = no record
-	args      []any
-	operation string // between the queries that text consists of, "" = it is one
-	own       bool   // text finds only records of the object that are not deleted
-	distinct  bool   // text finds no record twice
-	others    bool   // it is all records but those that text finds
+// A condition is answered by sets of ids: the database tells one set for each test, in the order of an index and as one
+// text, and the sets are joined here. So no planner has to guess how large they are, and a set costs little more than
+// reading its part of the index.
+
+// set is some of the records of an object type that are not deleted.
+type set struct {
+	ids      []string
+	others   bool // it is all records but these
+	distinct bool // no id comes twice
+	index    map[string]struct{}
 }
 
-// Bounds of what is said in SQL; beyond them the filter decides.
+// bounds are the records that certainly fulfil a condition, and those that may. Where the database decides, they are the
+// same set.
+type bounds struct{ lower, upper *set }
+
+func (b bounds) exact() bool { return b.lower == b.upper }
+
+func exactly(one *set) bounds { return bounds{one, one} }
+
+// Bounds of what is asked of the database; beyond them the filter decides.
 const (
-	maxTerms  = 150
-	maxNested = 12
-	maxKeys   = 5000
+	maxTerms = 150
+	maxKeys  = 5000
 )
 
-// selector turns conditions into selections. Where the database cannot tell, upper takes what may hold, its opposite
-// only what certainly holds.
+// selector answers conditions for one object type.
 type selector struct {
-	dialect dialect
-	object  string
-	upper   bool
-	nested  int
-	terms   *int
+	reader
+	object string
+	terms  *int
 }
 
-// selections are what may and what certainly fulfils a condition.
-func selections(d dialect, object string, condition crm.Condition) (upper, lower selection) {
-	return selector{dialect: d, object: object, upper: true, terms: new(int)}.selection(condition),
-		selector{dialect: d, object: object, terms: new(int)}.selection(condition)
+// selection returns which records fulfil a condition.
+func (r reader) selection(ctx context.Context, object string, condition crm.Condition) (bounds, error) {
+	return selector{reader: r, object: object, terms: new(int)}.find(ctx, condition)
 }
 
-func (s selection) equal(other selection) bool {
-	return s.others == other.others && s.text == other.text && slices.Equal(s.args, other.args)
-}
-
-// perhaps is everything or nothing, depending on the bound.
-func (s selector) perhaps() selection {
-	return selection{others: s.upper}
-}
-
-func (s selector) selection(condition crm.Condition) selection {
-	if *s.terms++; *s.terms > maxTerms || s.nested > maxNested {
-		return s.perhaps()
+func (s selector) find(ctx context.Context, condition crm.Condition) (bounds, error) {
+	if *s.terms++; *s.terms > maxTerms {
+		return perhaps(), nil
 	}
-	s.nested++
 	switch condition := condition.(type) {
 	case crm.Every:
-		found := selection{others: true}
-		for _, one := range condition {
-			found = intersect(found, s.selection(one))
-		}
-		return found
+		return s.join(ctx, condition, intersection, everything())
 	case crm.Some:
-		found := selection{}
-		for _, one := range condition {
-			found = union(found, s.selection(one))
-		}
-		return found
+		return s.join(ctx, condition, union, &set{})
 	case crm.Not:
-		s.upper = !s.upper
-		return not(s.selection(condition.Condition))
+		found, err := s.find(ctx, condition.Condition)
+		if found.exact() {
+			return exactly(found.lower.opposite()), err
+		}
+		return bounds{found.upper.opposite(), found.lower.opposite()}, err
 	case crm.HasKey:
-		return s.hasKey(condition)
+		return s.hasKey(ctx, condition)
 	case crm.Updated:
-		return list(`SELECT record FROM property_versions WHERE property = ? GROUP BY record HAVING MAX(at) >= ? AND MAX(at) <= ?`,
+		return s.among(ctx, `SELECT record FROM property_versions WHERE property = ? GROUP BY record HAVING MAX(at) >= ? AND MAX(at) <= ?`,
 			condition.Property, ceiling(condition.Since), condition.Until.UnixMicro())
 	case crm.Remembered:
-		return list(`SELECT DISTINCT record FROM property_versions WHERE property = ?`, condition.Property)
+		return s.among(ctx, `SELECT DISTINCT record FROM property_versions WHERE property = ?`, condition.Property)
 	case crm.OnList:
-		return list(`SELECT record FROM list_members WHERE list = ?`, condition.List)
+		return s.among(ctx, `SELECT record FROM list_members WHERE list = ?`, condition.List)
 	case crm.InWorkflow:
-		return s.inWorkflow(condition)
+		return s.inWorkflow(ctx, condition)
 	case crm.Subscribed:
-		return list(`SELECT record FROM subscriptions WHERE subscription = ? AND state = ?`, condition.Subscription, condition.State)
+		return s.among(ctx, `SELECT record FROM subscriptions WHERE subscription = ? AND state = ?`, condition.Subscription, condition.State)
 	case crm.Happened:
-		return list(`SELECT record FROM events WHERE type = ? AND at >= ? AND at <= ? GROUP BY record HAVING COUNT(*) >= ?`,
+		return s.among(ctx, `SELECT record FROM events WHERE type = ? AND at >= ? AND at <= ? GROUP BY record HAVING COUNT(*) >= ?`,
 			condition.Event, condition.Since.UnixMicro(), condition.Until.UnixMicro(), condition.AtLeast)
 	case crm.HasAssociated:
-		return s.hasAssociated(condition)
+		return s.hasAssociated(ctx, condition)
 	}
-	return s.perhaps()
+	return perhaps(), nil
+}
+
+// join joins the sets of several conditions, until nothing can change any more.
+func (s selector) join(ctx context.Context, conditions []crm.Condition, operation func(a, b *set) *set, start *set) (bounds, error) {
+	joined := exactly(start)
+	for _, one := range conditions {
+		if start.others && joined.upper.none() || !start.others && joined.lower.opposite().none() {
+			break
+		}
+		found, err := s.find(ctx, one)
+		if err != nil {
+			return bounds{}, err
+		}
+		both := joined.exact() && found.exact()
+		joined.upper = operation(joined.upper, found.upper)
+		if both {
+			joined.lower = joined.upper
+		} else {
+			joined.lower = operation(joined.lower, found.lower)
+		}
+	}
+	return joined, nil
 }
 
 // ceiling is the first microsecond that is not before an instant.
 func ceiling(at time.Time) int64 { return at.Add(time.Microsecond - 1).UnixMicro() }
 
-// list is a selection of records of any object. One that asks for what cannot be stored is empty.
-func list(text string, args ...any) selection {
+// among asks for records of any object, of which those of the selector's count. Who asks for what cannot be stored finds
+// none.
+func (s selector) among(ctx context.Context, text string, args ...any) (bounds, error) {
 	for _, arg := range args {
 		if name, is := arg.(string); is && checkNames(name) != nil {
-			return selection{}
+			return exactly(&set{}), nil
 		}
 	}
-	return selection{text: text, args: args, distinct: true}
+	found, err := s.ask(ctx, `SELECT string_agg(r.record, '/') FROM (`+text+`) AS s CROSS JOIN records r
+		WHERE r.record = s.record AND r.object = ? AND r.deleted IS NULL`, append(args, s.object)...)
+	if err != nil {
+		return bounds{}, err
+	}
+	found.distinct = true
+	return exactly(found), nil
 }
 
-func (s selector) inWorkflow(condition crm.InWorkflow) selection {
+// ask runs a query whose answer is one text: references of records, with a slash between two. There is none in an object
+// type or an id.
+func (s selector) ask(ctx context.Context, text string, args ...any) (*set, error) {
+	parts, err := s.parts(ctx, text, args...)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(parts)/2)
+	for i := range ids {
+		ids[i] = parts[2*i+1]
+	}
+	return &set{ids: ids}, nil
+}
+
+func (s selector) parts(ctx context.Context, text string, args ...any) ([]string, error) {
+	rows, err := unkept{s.source}.query(ctx, text, args...) //nolint:rowserrcheck // Scan asks
+	var answer sql.NullString
+	if err := (row{rows, err}).Scan(&answer); err != nil || !answer.Valid {
+		return nil, err
+	}
+	return strings.Split(answer.String, "/"), nil
+}
+
+func (s selector) inWorkflow(ctx context.Context, condition crm.InWorkflow) (bounds, error) {
 	exits := map[string][]any{"active": {""}, "completed": {plan.ExitCompleted, plan.ExitEnded}, "goal_met": {plan.ExitGoalMet}}[condition.Status]
 	text := `SELECT DISTINCT record FROM enrollments WHERE workflow = ? AND number > 0`
 	if len(exits) > 0 {
 		text += ` AND exit IN (` + marks(len(exits)) + `)`
 	}
-	return list(text, append([]any{condition.Workflow}, exits...)...)
+	return s.among(ctx, text, append([]any{condition.Workflow}, exits...)...)
 }
 
-// hasKey unites one selection for each way in which a key may pass, so that each uses the index.
-func (s selector) hasKey(condition crm.HasKey) selection {
+// hasKey asks once for each way in which a key may pass, so that each uses the index.
+func (s selector) hasKey(ctx context.Context, condition crm.HasKey) (bounds, error) {
 	if len(condition.Is)+len(condition.IsNot) > maxKeys {
-		return s.perhaps()
+		return perhaps(), nil
 	}
 	const base = `SELECT record FROM property_keys WHERE property = (SELECT seq FROM property_indexes WHERE object = ? AND property = ?)`
-	var parts []selection
-	add := func(test string, args ...any) {
-		parts = append(parts, selection{text: base + test, args: append([]any{s.object, condition.Property}, args...)})
+	var tests []string
+	var args []any
+	add := func(test string, more ...any) {
+		tests, args = append(tests, base+test), append(append(args, s.object, condition.Property), more...)
+	}
+	find := func() (*set, error) {
+		if len(tests) == 0 {
+			return &set{}, nil
+		}
+		return s.ask(ctx, `SELECT string_agg(record, '/') FROM (`+strings.Join(tests, ` UNION ALL `)+`) AS s`, args...)
 	}
 	if condition.Any {
 		add(``)
@@ -144,124 +195,169 @@ func (s selector) hasKey(condition crm.HasKey) selection {
 			add(` AND key >= ? AND key < ?`, within.From, within.Until)
 		}
 	}
-	whole := fmt.Sprintf(`octet_length(key) <= %d`, crm.KeyLimit)
+	var parts []string
+	var texts []any
 	for _, part := range condition.Contains {
-		add(` AND `+whole+` AND `+s.dialect.find+`(key, ?) > 0`, part)
+		parts, texts = append(parts, s.source.speaks().find+`(key, ?) > 0`), append(texts, part)
 	}
 	for _, end := range condition.Ends {
-		add(` AND `+whole+` AND substr(key, length(key) - length(?) + 1) = ?`, end, end)
+		parts, texts = append(parts, `substr(key, length(key) - length(?) + 1) = ?`), append(texts, end, end)
 	}
-	if s.upper && len(condition.Contains)+len(condition.Ends) > 0 {
-		add(fmt.Sprintf(` AND octet_length(key) > %d`, crm.KeyLimit))
+	if len(parts) > 0 {
+		add(fmt.Sprintf(` AND octet_length(key) <= %d AND (%s)`, crm.KeyLimit, strings.Join(parts, ` OR `)), texts...)
 	}
+	certain, err := find()
+	if err != nil {
+		return bounds{}, err
+	}
+	certain.distinct = len(tests) == 1 && (condition.Single || len(condition.Is) == 1)
 	if len(parts) == 0 {
-		return selection{}
+		return exactly(certain), nil
 	}
-	found := parts[0]
-	for _, part := range parts[1:] {
-		found = combined(found, `UNION ALL`, part)
+	tests, args = nil, nil
+	add(fmt.Sprintf(` AND octet_length(key) > %d`, crm.KeyLimit)) // has an index of its own
+	long, err := find()
+	if err != nil || len(long.ids) == 0 {
+		return exactly(certain), err
 	}
-	found.own = true
-	found.distinct = len(parts) == 1 && (condition.Single || len(condition.Is) == 1)
-	return found
+	return bounds{certain, union(certain, long)}, nil
 }
 
-func (s selector) hasAssociated(condition crm.HasAssociated) selection {
+func (s selector) hasAssociated(ctx context.Context, condition crm.HasAssociated) (bounds, error) {
 	inner := s
 	inner.object = condition.Object
-	others := inner.restricted(inner.selection(condition.Where))
-	if others.text == "" {
-		return selection{}
+	others, err := inner.find(ctx, condition.Where)
+	if err != nil {
+		return bounds{}, err
 	}
-	text, args := `SELECT DISTINCT a.record FROM associations a WHERE a.other_object = ? AND a.other IN (`+others.text+`)`, append([]any{condition.Object}, others.args...)
+	upper, err := s.associated(ctx, condition, others.upper)
+	if err != nil || others.exact() {
+		return exactly(upper), err
+	}
+	lower, err := s.associated(ctx, condition, others.lower)
+	return bounds{lower, upper}, err
+}
+
+// associated are the records that are associated with one of others, which are records of an object type.
+func (s selector) associated(ctx context.Context, condition crm.HasAssociated, others *set) (*set, error) {
+	if others.none() {
+		return &set{}, nil
+	}
+	text, args := `FROM associations a CROSS JOIN records r CROSS JOIN records o WHERE r.record = a.record AND r.object = ? AND r.deleted IS NULL
+		AND o.record = a.other AND o.deleted IS NULL AND a.other_object = ?`, []any{s.object, condition.Object}
 	if condition.Label != "" {
-		text, args = text+` AND `+s.dialect.label, append(args, condition.Label)
+		if checkNames(condition.Label) != nil {
+			return &set{}, nil
+		}
+		text, args = text+` AND `+s.source.speaks().label, append(args, condition.Label)
 	}
-	return list(text, args...)
-}
-
-// all are the records of the object that are not deleted.
-func (s selector) all() selection {
-	return selection{
-		text: `SELECT record FROM records WHERE object = ? AND deleted IS NULL`, args: []any{s.object}, own: true, distinct: true,
+	if len(others.ids) == 0 {
+		return s.ask(ctx, `SELECT string_agg(a.record, '/') `+text, args...)
 	}
-}
-
-// restricted is the set without what it takes for granted: one query for records of the object that are not deleted.
-func (s selector) restricted(one selection) selection {
-	switch {
-	case one.others:
-		return except(s.all(), not(one))
-	case one.text == "" || one.own:
-		return one
+	if !others.others && len(others.ids) <= maxKeys {
+		for _, id := range others.ids {
+			args = append(args, crm.Ref{Object: condition.Object, ID: id}.String())
+		}
+		return s.ask(ctx, `SELECT string_agg(a.record, '/') `+text+` AND a.other IN (`+marks(len(others.ids))+`)`, args...)
 	}
-	found := combined(one, `INTERSECT`, s.all())
-	found.own = true
-	return found
+	parts, err := s.parts(ctx, `SELECT string_agg(a.record || '/' || a.other, '/') `+text, args...)
+	found := &set{}
+	for i := 0; i+3 < len(parts); i += 4 {
+		if others.has(parts[i+3]) {
+			found.ids = append(found.ids, parts[i+1])
+		}
+	}
+	return found, err
 }
 
-func not(one selection) selection {
-	one.others = !one.others
-	return one
+// perhaps is everything that there may be, and nothing that is certain.
+func perhaps() bounds { return bounds{&set{}, everything()} }
+
+func everything() *set { return &set{others: true} }
+
+// none tells whether nobody is in it, for certain.
+func (s *set) none() bool { return !s.others && len(s.ids) == 0 }
+
+// has tells whether a record is in it.
+func (s *set) has(id string) bool {
+	if s.index == nil {
+		s.index = make(map[string]struct{}, len(s.ids))
+		for _, one := range s.ids {
+			s.index[one] = struct{}{}
+		}
+	}
+	_, named := s.index[id]
+	return named != s.others
 }
 
-// intersect keeps sets of others as they are for as long as it can: what is left out of a small set is quickly told,
-// what is left of all records is not.
-func intersect(a, b selection) selection {
+// named is how many different ids it names.
+func (s *set) named() int {
+	if s.distinct {
+		return len(s.ids)
+	}
+	s.has("") // makes the index
+	return len(s.index)
+}
+
+func (s *set) opposite() *set {
+	return &set{ids: s.ids, others: !s.others, distinct: s.distinct, index: s.index}
+}
+
+// intersection keeps sets of others as they are for as long as it can.
+func intersection(a, b *set) *set {
 	switch {
 	case a.others && b.others:
-		return not(union(not(a), not(b)))
-	case a.others:
-		return except(b, not(a))
-	case b.others:
-		return except(a, not(b))
-	case a.text == "" || b.text == "":
-		return selection{}
+		return union(a.opposite(), b.opposite()).opposite()
+	case a.others || !b.others && len(a.ids) < len(b.ids):
+		a, b = b, a // b is asked
 	}
-	found := combined(a, `INTERSECT`, b)
-	found.own = a.own || b.own
+	if b.others && len(b.ids) == 0 {
+		return a
+	}
+	found := &set{distinct: a.distinct}
+	for _, id := range a.ids {
+		if b.has(id) {
+			found.ids = append(found.ids, id)
+		}
+	}
 	return found
 }
 
-func union(a, b selection) selection {
+func union(a, b *set) *set {
 	switch {
 	case a.others || b.others:
-		return not(intersect(not(a), not(b)))
-	case a.text == "":
+		return intersection(a.opposite(), b.opposite()).opposite()
+	case len(a.ids) == 0:
 		return b
-	case b.text == "":
+	case len(b.ids) == 0:
 		return a
 	}
-	found := combined(a, `UNION`, b)
-	found.own = a.own && b.own
+	return &set{ids: slices.Concat(a.ids, b.ids)}
+}
+
+// byID is the order of List.
+func byID(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b)) }
+
+// first are the first ids after `after` of those that the set names, up to limit, in the order of List.
+func (s *set) first(after string, limit int) (found []string) {
+	arrange := func() {
+		slices.SortFunc(found, byID)
+		found = slices.Compact(found)
+		found = found[:min(limit, len(found))]
+	}
+	last := "" // that can still be among them
+	for _, id := range s.ids {
+		if byID(id, after) <= 0 || last != "" && byID(id, last) >= 0 {
+			continue
+		}
+		if found = append(found, id); len(found) >= 2*max(limit, page) {
+			if arrange(); len(found) == limit {
+				last = found[limit-1]
+			}
+		}
+	}
+	arrange()
 	return found
-}
-
-// except is what is in the first and not in the second; neither is a set of others.
-func except(a, b selection) selection {
-	if a.text == "" || b.text == "" {
-		return a
-	}
-	found := combined(a, `EXCEPT`, b)
-	found.own = a.own
-	return found
-}
-
-func combined(a selection, operation string, b selection) selection {
-	left := a.text
-	if a.operation != operation {
-		left = a.operand()
-	}
-	return selection{
-		text: left + ` ` + operation + ` ` + b.operand(), args: slices.Concat(a.args, b.args), operation: operation, distinct: true,
-	}
-}
-
-func (s selection) operand() string {
-	if s.operation != "" {
-		return `SELECT record FROM (` + s.text + `) AS s`
-	}
-	return s.text
 }
 
 // marks are n places for arguments.
