@@ -4,11 +4,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/millrace/millrace/internal/action"
+	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/testsuite"
 	"github.com/millrace/millrace/worker"
 	"github.com/stretchr/testify/require"
@@ -103,17 +104,43 @@ func TestQuotaThatIsLiftedStrandsNobody(t *testing.T) {
 	require.Len(t, paths, people, "each of them once")
 }
 
-// TestALimitedCallThatNeverWorksIsGivenUp: Temporal bounds it no more, since it counts the wait for a turn too.
-func TestALimitedCallThatNeverWorksIsGivenUp(t *testing.T) {
+// TestCallThatNeverWorksIsGivenUp three days after its first attempt, in a channel with a limit or not.
+func TestCallThatNeverWorksIsGivenUp(t *testing.T) {
 	t.Parallel()
-	shown, err := testsuite.Simulate(t.Context(), testsuite.Simulation{
-		Workspace: compiled(t, limited("http://127.0.0.1:1", "quotas: {webhook: {limit: 1, per: 1s}}\n")), Workflow: "calls",
-		Start:  time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC),
-		Record: testsuite.SimulatedRecord{Object: "contact", ID: "1"},
-		Events: []testsuite.Planned{{After: "0s", Fail: "call", Error: "503"}},
-	})
+	for _, settings := range []string{"", "quotas: {webhook: {limit: 1, per: 1s}}\n"} {
+		shown, err := testsuite.Simulate(t.Context(), testsuite.Simulation{
+			Workspace: compiled(t, limited("http://127.0.0.1:1", settings)), Workflow: "calls", Start: time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC),
+			Record: testsuite.SimulatedRecord{Object: "contact", ID: "1"},
+			Events: []testsuite.Planned{{After: "0s", Fail: "call", Error: "503"}},
+		})
+		require.NoError(t, err)
+		require.Equal(t, plan.ExitCompleted, shown.Exit.Reason)
+		require.Len(t, shown.Steps, 1)
+		require.Equal(t, plan.PortFailed, shown.Steps[0].Port)
+		require.Contains(t, shown.Steps[0].Note, "next at 2027-03-04T01:31:00Z; gave-up: the simulation answered")
+	}
+}
+
+// TestCallThatKillsEveryAttemptIsGivenUp: the attempts die before they can tell the next one when the first began.
+func TestCallThatKillsEveryAttemptIsGivenUp(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, "")
+	publication := compiled(t, limited("http://127.0.0.1:1", ""))
+	for _, revision := range publication.Definitions {
+		for id, node := range revision.Plan.Nodes {
+			node.GiveUp = 2 * time.Second
+			revision.Plan.Nodes[id] = node
+		}
+	}
+	_, err := s.Books.Publish(t.Context(), publication)
 	require.NoError(t, err)
-	text := fmt.Sprintf("%+v", shown)
-	require.Contains(t, text, "gave-up")
-	require.NotContains(t, strings.ToLower(text), "timeout")
+	s.work(t, func(options *worker.Options) {
+		options.Provide = func(worker.Account) (action.Providers, error) { panic("as if the worker died") }
+	})
+	var exit plan.Exit
+	require.NoError(t, s.enroll(t, "calls", "1", map[string]string{"city": "1"}).Get(t.Context(), &exit))
+	require.Equal(t, plan.ExitCompleted, exit.Reason)
+	entries, err := s.Books.JournalOf(t.Context(), "calls", "contact/1")
+	require.NoError(t, err)
+	require.Contains(t, fmt.Sprintf("%+v", entries), "gave-up")
 }

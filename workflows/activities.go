@@ -17,7 +17,7 @@ const (
 	heartbeatLimit = 8 * time.Second // a worker that is silent for longer is taken for dead
 	retryFirst     = time.Second     // after a crash; what a kind reports brings its own delay
 	retryMost      = 10 * time.Second
-	anyAttempts    = math.MaxInt32 // time is the bound, where there is one; the test environment takes 0 for ten
+	anyAttempts    = math.MaxInt32 // the wrapper gives up, by time; the test environment takes 0 for ten
 )
 
 // ours runs one of our own activities, which touch only our store and are repeated until it answers, whatever
@@ -27,7 +27,7 @@ func (e *enrollment) ours(ctx workflow.Context, name string, input, result any) 
 	if done, err := e.local(ctx, node, input, result); done {
 		return err
 	}
-	return e.normal(ctx, node, 0, input).Get(ctx, result)
+	return e.normal(ctx, node, input).Get(ctx, result)
 }
 
 // call runs an action. When the record is taken out meanwhile, a call in back-off ends at once; a running one
@@ -37,11 +37,7 @@ func (e *enrollment) call(ctx workflow.Context, node plan.Node, input, result an
 		return err
 	}
 	cancellable, cancel := workflow.WithCancel(ctx)
-	giveUp := cmp.Or(node.GiveUp, plan.GiveUp)
-	if node.Queue != "" {
-		giveUp = 0 // the wrapper counts from the first attempt: what a call waits for its turn is none of its time
-	}
-	future := e.normal(cancellable, node, giveUp, input)
+	future := e.normal(cancellable, node, input)
 	done, selector := false, e.people(ctx)
 	selector.AddFuture(future, func(workflow.Future) { done = true })
 	for !done && e.left == nil {
@@ -67,10 +63,12 @@ func (e *enrollment) local(ctx workflow.Context, node plan.Node, input, result a
 	return err == nil || errors.As(err, &failure) && failure.NonRetryable(), err
 }
 
-func (e *enrollment) normal(ctx workflow.Context, node plan.Node, giveUp time.Duration, input any) workflow.Future {
+// normal runs an activity whose retries are durable. Temporal does not bound them: a bound would cost a timer of three
+// days for each call at the server, and the wrapper knows when the first attempt began.
+func (e *enrollment) normal(ctx workflow.Context, node plan.Node, input any) workflow.Future {
 	return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue: node.Queue, Summary: cmp.Or(node.Label, e.Node),
-		StartToCloseTimeout: cmp.Or(node.Attempt, plan.Attempt), ScheduleToCloseTimeout: giveUp, HeartbeatTimeout: heartbeatLimit,
+		StartToCloseTimeout: cmp.Or(node.Attempt, plan.Attempt), HeartbeatTimeout: heartbeatLimit,
 		WaitForCancellation: true,
 		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: retryFirst, MaximumInterval: retryMost, MaximumAttempts: anyAttempts},
 	}), node.Kind, input)

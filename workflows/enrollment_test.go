@@ -295,19 +295,6 @@ func TestStoreThatDoesNotAnswerIsAskedAgainByANormalActivity(t *testing.T) {
 	require.Empty(t, b.failures)
 }
 
-func TestActionThatNeverWorksIsGivenUp(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, line("p1", "a", "b"), map[string]func(plan.Call) (plan.Outcome, error){"a": func(plan.Call) (plan.Outcome, error) {
-		return plan.Outcome{}, temporal.NewApplicationErrorWithOptions("the mail server is down", "retry", temporal.ApplicationErrorOptions{NextRetryDelay: 8 * time.Hour})
-	}})
-	b.run(t)
-	require.Equal(t, "gave-up", b.failures[0].Reason)
-	require.Equal(t, "the mail server is down", b.failures[0].Message)
-	last := b.calls[len(b.calls)-1]
-	require.Equal(t, "b", last.Node)
-	require.InDelta(t, 72, last.Now.Sub(start).Hours(), 9)
-}
-
 func TestUnenrollEndsAWaitAtOnce(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, line("p1", "a", "b"), map[string]func(plan.Call) (plan.Outcome, error){"a": delay(90 * 24 * time.Hour)})

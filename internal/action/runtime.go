@@ -84,7 +84,7 @@ func (rt *Runtime) execute(ctx context.Context, kind Kind, call plan.Call) (plan
 	}
 	began := now
 	if !info.IsLocalActivity {
-		began = firstBegan(ctx, now)
+		began = firstBegan(ctx, call, now)
 		var stop func()
 		ctx, stop = attend(ctx, began)
 		defer stop()
@@ -93,7 +93,7 @@ func (rt *Runtime) execute(ctx context.Context, kind Kind, call plan.Call) (plan
 		store: rt.Store, call: call, key: call.Key(), now: now, seed: seed,
 		Log: rt.Log.With("enrollment", call.Enrollment, "node", call.Node),
 	}}
-	err := step.attempt(crm.WithCause(ctx, call.Key()))
+	err := step.attempt(crm.WithCause(ctx, call.Key()), now.Sub(began))
 	if err == nil {
 		err = step.wake(ctx)
 	}
@@ -113,23 +113,24 @@ func (rt *Runtime) execute(ctx context.Context, kind Kind, call plan.Call) (plan
 	return plan.Outcome{}, applicationError(err, wait)
 }
 
-// firstBegan is when the first attempt of a call began, which each attempt tells the next one by its heartbeats.
-func firstBegan(ctx context.Context, now time.Time) time.Time {
+// firstBegan is when the first attempt of a call began, which each attempt tells the next one by its heartbeats. What
+// the call waited for its turn before, in a channel with a limit, is none of its time. Where the first attempts died
+// too soon to tell, the time counts from the call.
+func firstBegan(ctx context.Context, call plan.Call, now time.Time) time.Time {
 	var began time.Time
-	if activity.HasHeartbeatDetails(ctx) && activity.GetHeartbeatDetails(ctx, &began) == nil {
+	switch {
+	case activity.GetInfo(ctx).Attempt <= 1: // also after an operator's reset
+		return now
+	case activity.HasHeartbeatDetails(ctx) && activity.GetHeartbeatDetails(ctx, &began) == nil:
 		return began
+	default:
+		return call.Now
 	}
-	return now
 }
 
-// spent tells whether the next attempt would come later than the node's GiveUp after the first one. Temporal sees
-// to that itself, but for a call with a limited channel: what it waits for its turn is none of its time.
+// spent tells whether an attempt so long after the first one would come later than the node's GiveUp.
 func (s *step) spent(passed time.Duration) bool {
-	if s.action == nil {
-		return false
-	}
-	node := s.action.published.Nodes[s.env.call.Node]
-	return node.Queue != "" && passed > cmp.Or(node.GiveUp, plan.GiveUp)
+	return s.action != nil && passed > cmp.Or(s.action.published.Nodes[s.env.call.Node].GiveUp, plan.GiveUp)
 }
 
 // attend heartbeats until stop is called. The context it returns outlives a cancellation: an attempt that

@@ -31,10 +31,13 @@ type done struct {
 }
 
 // attempt runs the step. What only reads or edits our own store is one transaction; what reaches outside is
-// framed by two, so that the ledger knows before and after.
-func (s *step) attempt(ctx context.Context) (err error) {
+// framed by two, so that the ledger knows before and after. passed is how long ago the first attempt began.
+func (s *step) attempt(ctx context.Context, passed time.Duration) (err error) {
 	if s.action, err = s.prepare(ctx, s.kind, s.env.call); err != nil {
 		return err
+	}
+	if s.spent(passed) {
+		return Permanent("gave-up", "the first attempt began %s ago", passed.Round(time.Second))
 	}
 	switch {
 	case len(s.action.folded) > 0:
