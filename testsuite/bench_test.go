@@ -69,7 +69,7 @@ func TestBenchMeasuresBothSidesAndEnds(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 4, result.Enrollments, "the time is over after the first turn")
 	require.Equal(t, 4, result.InFlight)
-	require.InDelta(t, result.Millrace.PerSecond/result.ByHand.PerSecond, result.Ratio, 0.001)
+	require.InDelta(t, result.Millrace.PerSecond/result.ByHand.PerSecond, result.Ratio, 0.001, "of one turn")
 	require.Positive(t, result.Ratio)
 	require.Positive(t, result.ByHand.HistoryBytes)
 	require.LessOrEqual(t, result.Histories, 1.7, "%d bytes of history beside %d", result.Millrace.HistoryBytes, result.ByHand.HistoryBytes)
