@@ -25,6 +25,7 @@ var roles = map[string]crm.Role{
 	"why":            crm.RoleView,
 	"history":        crm.RoleView,
 	"outbox":         crm.RoleView,
+	"usage":          crm.RoleView,
 	"events":         crm.RoleView,
 	"diff":           crm.RoleView,
 	"doctor":         crm.RoleView,

@@ -15,7 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/internal/provider"
 	"github.com/millrace/millrace/internal/store"
@@ -53,10 +52,11 @@ func newDoctor(a *app) *cobra.Command {
 		Use:   "doctor",
 		Short: "Check that everything is in order, or how to mend it",
 		Long: `Look at everything that enrollments need: the database and its migrations,
-secrets, mail server and quotas, whether the workspace around the working
-directory is published, and the Temporal server, its namespace and search
-attributes, and whether a worker works, also on what quotas hold back. When
-there is a problem, the command fails and says how to mend it.
+secrets, mail server and quotas, the providers and limits of AI actions, whether
+the workspace around the working directory is published, and the Temporal
+server, its namespace and search attributes, and whether a worker works, also on
+what quotas hold back. When there is a problem, the command fails and says how
+to mend it.
 
 Secrets and mail server are looked at with the environment of this command: run
 it where the worker runs.`,
@@ -73,6 +73,7 @@ func (a *app) doctor(ctx context.Context) error {
 	if err := a.withStore(ctx, func(books *store.Store) error {
 		found.look("database", func() (string, error) { return examineStore(ctx, books) })
 		a.examineAccount(ctx, &found, books)
+		found.look("ai", func() (string, error) { return a.examineAI(ctx, books) })
 		a.examineWorkspace(ctx, &found, books)
 		found.look("quotas", func() (string, error) {
 			limited, err := worker.Queues(ctx, books)
@@ -82,7 +83,7 @@ func (a *app) doctor(ctx context.Context) error {
 		return nil
 	}); err != nil {
 		found.look("database", func() (string, error) { return "", err })
-		found.skip("needs the database", "secrets", "mail server", "workspace", "quotas")
+		found.skip("needs the database", "secrets", "mail server", "ai", "workspace", "quotas")
 	}
 	a.examineTemporal(ctx, &found, queues)
 	found.OK = !slices.ContainsFunc(found.Checks, func(one finding) bool { return one.State == stateProblem })
@@ -139,13 +140,9 @@ func (a *app) examineAccount(ctx context.Context, found *checkup, books *store.S
 		return cmp.Or(strings.Join(references, ", "), "none is named"), err
 	})
 	found.look("mail server", func() (string, error) {
-		settings, err := books.Account(ctx)
+		account, err := settings(ctx, books)
 		if err != nil {
 			return "", err
-		}
-		var account crm.Account
-		if err := json.Unmarshal(settings, &account); err != nil {
-			return "", fmt.Errorf("reading the account's settings: %w", err)
 		}
 		server, named, err := worker.MailServer(account, secrets)
 		if err != nil || !named {
@@ -162,11 +159,11 @@ func (a *app) examineAccount(ctx context.Context, found *checkup, books *store.S
 // namedSecrets are the references to secrets in the account's settings and in the newest revisions.
 func namedSecrets(ctx context.Context, books *store.Store) ([]string, error) {
 	references := map[string]bool{}
-	settings, err := books.Account(ctx)
+	account, err := books.Account(ctx)
 	if err != nil {
 		return nil, err
 	}
-	collectSecrets(settings, references)
+	collectSecrets(account, references)
 	workflows, err := books.Workflows(ctx)
 	if err != nil {
 		return nil, err

@@ -148,7 +148,7 @@ the database by --database or MILLRACE_DATABASE. Without them a running
 		}
 	}
 	add(author, newInit(a), newCheck(a), newPush(a), newSimulate(a), newTest(a), newDiff(a), newGraph(a), newImport(a), newKinds(a), newSchema(a))
-	add(runs, newDemo(a), newDev(a), newWorker(a), newServe(a), newWorkflows(a), newPrune(a), newDoctor(a), newKeys(a), newAudit(a), newBench(a))
+	add(runs, newDemo(a), newDev(a), newWorker(a), newServe(a), newWorkflows(a), newPrune(a), newDoctor(a), newUsage(a), newKeys(a), newAudit(a), newBench(a))
 	add(people, newEnroll(a), newUnenroll(a), newPause(a), newResume(a), newSkipWait(a), newMove(a), newEvent(a), newEvents(a), newEnrollments(a), newWhy(a), newHistory(a), newOutbox(a), newRecords(a), newLists(a))
 	root.AddCommand(newVersion(a), newCompletion(a))
 	a.complete(root)

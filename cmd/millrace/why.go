@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -132,13 +131,9 @@ func parenthesized(text string) string {
 
 // zone is the account's time zone, in which people are shown times.
 func zone(ctx context.Context, books *store.Store) (*time.Location, error) {
-	settings, err := books.Account(ctx)
+	account, err := settings(ctx, books)
 	if err != nil {
 		return nil, err
-	}
-	var account crm.Account
-	if err := json.Unmarshal(settings, &account); err != nil {
-		return nil, fmt.Errorf("reading the account's settings: %w", err)
 	}
 	return crm.LoadZone(account.TimeZone)
 }

@@ -1,15 +1,10 @@
 package action
 
 import (
-	"cmp"
 	"context"
 
-	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/plan"
 )
-
-// executions is how often an AI action may run in a month (semantics, appendix A).
-const executions = 3000
 
 // Execute counts one execution of this action in the present month: once for each visit, however often it is
 // tried. Permanent errors: monthly-limit when the action has run as often as it may, token-limit when the account has
@@ -32,7 +27,7 @@ func (e *Env) Execute(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if limit := cmp.Or(e.Account.AI.Executions, executions); count > int64(limit) {
+		if limit := e.Account.AI.MaxExecutions(); count > limit {
 			return Permanent("monthly-limit", "%s ran %d times in %s, which is what ai.executions allows", use.Action, limit, use.Month)
 		}
 		return books.PutLedger(ctx, plan.LedgerRow{Key: key, State: plan.LedgerDone, At: e.now})
@@ -80,6 +75,6 @@ func (e *Env) count(ctx context.Context, books Transaction) error {
 
 // usage is this action in the present month of the account's zone.
 func (e *Env) usage() (plan.Usage, error) {
-	zone, err := crm.LoadZone(e.Account.TimeZone)
-	return plan.Usage{Month: e.now.In(zone).Format("2006-01"), Action: e.call.Workflow() + "/" + e.call.Node}, err
+	month, err := e.Account.Month(e.now)
+	return plan.Usage{Month: month, Action: e.call.Workflow() + "/" + e.call.Node}, err
 }

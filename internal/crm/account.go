@@ -80,6 +80,18 @@ type Assistant struct {
 	VectorStores []string `json:"vector_stores,omitempty" doc:"Ids of vector stores at OpenAI whose files it searches, as vs_123."`
 }
 
+// MaxExecutions is how often one action may run in a month (semantics, appendix A).
+func (a AI) MaxExecutions() int64 { return int64(cmp.Or(a.Executions, 3000)) }
+
+// Month is the calendar month of an instant in the account's zone, as 2027-05: limits are of a month.
+func (a Account) Month(at time.Time) (string, error) {
+	zone, err := LoadZone(a.TimeZone)
+	return at.In(zone).Format(MonthForm), err
+}
+
+// MonthForm is how a month is written.
+const MonthForm = "2006-01"
+
 // SMTP is a mail server.
 type SMTP struct {
 	Host     string `json:"host" doc:"Host name or address." required:"true"`
