@@ -142,7 +142,7 @@ func (u extensionUse) function(ctx context.Context, name, source string, event a
 	if err != nil {
 		return nil, err
 	}
-	result, lines, err := sandbox.Run(ctx, sandbox.Script{Source: source, Event: encoded})
+	result, lines, err := u.env.Script(ctx, sandbox.Script{Source: source, Event: encoded})
 	for _, line := range lines {
 		u.env.Note(plan.JournalConsole, "%s: %s", name, line)
 	}

@@ -50,7 +50,8 @@ code is run again. ` + "`console`" + ` writes to the history, 100 lines of 1,000
 offers (axios, lodash, its own client, …) are not: ` + "`require`" + ` of one fails, and ` + "`fetch`" + ` takes the place of HTTP clients. Python is not there either.
 
 An error that carries the status 429 or 5xx of an answer (` + "`error.response.status`, `error.status` or `error.code`" + `) is tried again from the top for three
-days, after ` + "`Retry-After`" + ` if it says so. Everything else fails the action: ` + "`code-error`, `code-timeout`, `code-memory`, `code-output`, `too-many-secrets`" + `.
+days, after ` + "`Retry-After`" + ` if it says so. Everything else fails the action: ` + "`code-error`, `code-timeout`, `code-memory`, `code-output`, `too-many-secrets`" + `, and
+` + "`code-crashed`" + ` when the engine itself broke. A worker runs scripts in processes of their own and survives all of it.
 
 HubSpot gives no help against effects that are repeated; ` + "`idempotencyKey`" + ` is ours. Unconfirmed, and so our design: that a returned value counts.`,
 	Example: `run_custom_code:
@@ -72,7 +73,7 @@ HubSpot gives no help against effects that are repeated; ` + "`idempotencyKey`" 
 		if err != nil {
 			return plan.Outcome{}, failure(err)
 		}
-		result, lines, err := sandbox.Run(ctx, script)
+		result, lines, err := env.Script(ctx, script)
 		for _, line := range lines {
 			env.Note(plan.JournalConsole, "%s", line)
 		}

@@ -34,7 +34,7 @@ var layers = map[string]string{
 	"examples":                    "",
 	"internal/crm":                "internal/schema",
 	"internal/provider":           "internal/schema",
-	"internal/action":             "internal/plan internal/schema internal/crm internal/provider",
+	"internal/action":             "internal/plan internal/schema internal/crm internal/provider internal/sandbox",
 	"activities":                  "internal/action internal/plan internal/schema internal/crm internal/provider internal/sandbox",
 	"internal/definition":         "internal/action internal/plan internal/schema internal/crm",
 	"internal/store":              "internal/plan internal/crm",

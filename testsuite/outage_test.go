@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -200,4 +201,24 @@ func TestRecordDeletedInTheMiddleOfAJourney(t *testing.T) {
 	described, err := s.DescribeWorkflowExecution(t.Context(), gone.GetID(), "")
 	require.NoError(t, err)
 	require.Equal(t, enums.WORKFLOW_EXECUTION_STATUS_COMPLETED, described.GetWorkflowExecutionInfo().GetStatus())
+}
+
+// TestHostileScriptsHarmNobody runs scripts that no interrupt reaches in a worker beside others.
+func TestHostileScriptsHarmNobody(t *testing.T) {
+	t.Parallel()
+	const workflow = "-- workflows/%[1]s.yaml --\nworkflow: %[1]s\nobject: contact\nactions:\n  - id: run\n    run_custom_code: {source: %[2]q}\n  - {id: after, edit_record: {set: {city: Rome}}}\n"
+	s := newStage(t, fmt.Sprintf(workflow, "hostile", `exports.main = () => Array.prototype.indexOf.call({length: 2**53 - 1}, 1)`)+
+		fmt.Sprintf(workflow, "greedy", `exports.main = () => { const a = []; for (;;) a.push(new Uint8Array(1e7)) }`)+
+		fmt.Sprintf(workflow, "fine", `exports.main = () => {}`))
+	worker := s.shell(t, "").start(t, "worker")
+	hostile := s.enroll(t, "hostile", "1", nil)
+	for contact := 3; contact < 10; contact++ {
+		s.ends(t, s.enroll(t, "fine", strconv.Itoa(contact), nil))
+	}
+	s.ends(t, s.enroll(t, "greedy", "2", nil))
+	require.Contains(t, s.events(t, "greedy", "contact/2"), "run action_failed failed")
+	s.ends(t, hostile)
+	require.Contains(t, s.events(t, "hostile", "contact/1"), "run action_failed failed")
+	require.NotContains(t, s.events(t, "hostile", "contact/1"), "run action_retrying", "the worker lives")
+	worker.interrupt(t)
 }

@@ -37,7 +37,8 @@ type Simulation struct {
 	Events    []Planned
 	Start     time.Time
 	Seed      int64
-	Until     time.Time // how far the simulation looks; zero = two years
+	Until     time.Time      // how far the simulation looks; zero = two years
+	Scripts   action.Scripts // nil = scripts run in this process
 }
 
 // SimulatedRecord is the record that is enrolled, as in `simulate --record`.
@@ -246,7 +247,7 @@ func (s *simulation) run(ctx context.Context, start time.Time, state plan.State)
 		s.env.SetContinuedExecutionRunID("previous")
 	}
 	options := worker.Options{
-		Store: s.books, Kinds: activities.Kinds(), Provide: s.provide, Log: slog.New(slog.DiscardHandler),
+		Store: s.books, Kinds: activities.Kinds(), Provide: s.provide, Scripts: s.Scripts, Log: slog.New(slog.DiscardHandler),
 		Simulated: &action.Simulated{Clock: s.env.Now, Before: s.catchUp, Fault: s.fault, Seed: s.Seed},
 	}
 	if s.life != nil {

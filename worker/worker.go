@@ -34,6 +34,7 @@ type Options struct {
 	Kinds     []action.Kind
 	Provide   func(account Account) (action.Providers, error) // nil = Configured
 	Queue     string                                          // "" = plan.TaskQueue
+	Scripts   action.Scripts                                  // nil = in this process, which a hostile one can block
 	Look      time.Duration                                   // how often the limits of channels are looked at; 0 = every ten seconds
 	Log       *slog.Logger
 	Simulated *action.Simulated // nil in production
@@ -63,7 +64,7 @@ func Runtime(options Options) *action.Runtime {
 	if provide == nil {
 		provide = Configured(options.Store)
 	}
-	runtime := &action.Runtime{Store: books{options.Store}, Provide: provide, Log: options.Log, Simulated: options.Simulated}
+	runtime := &action.Runtime{Store: books{options.Store}, Provide: provide, Log: options.Log, Scripts: options.Scripts, Simulated: options.Simulated}
 	switch {
 	case options.Temporal != nil:
 		people := people(options)

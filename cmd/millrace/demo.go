@@ -123,7 +123,7 @@ func (a *app) demo(ctx context.Context, keep bool) (err error) {
 	var group errgroup.Group
 	group.Go(func() error {
 		defer stop()
-		return worker.Run(working, worker.Options{Temporal: connected.Client, Namespace: server.Namespace, Store: books, Kinds: a.Kinds, Log: a.log(slog.LevelError)})
+		return worker.Run(working, worker.Options{Temporal: connected.Client, Namespace: server.Namespace, Store: books, Kinds: a.Kinds, Scripts: a.Scripts, Log: a.log(slog.LevelError)})
 	})
 	defer func() { stop(); err = errors.Join(err, group.Wait()) }()
 

@@ -113,7 +113,7 @@ func (a *app) dev(ctx context.Context, path string, wanted ports) (err error) {
 	working, log := errgroup.Group{}, a.log(slog.LevelWarn)
 	for _, work := range []func() error{
 		func() error {
-			return worker.Run(ctx, worker.Options{Temporal: server.temporal.Client, Namespace: server.Namespace, Store: books, Kinds: a.Kinds, Log: log})
+			return worker.Run(ctx, worker.Options{Temporal: server.temporal.Client, Namespace: server.Namespace, Store: books, Kinds: a.Kinds, Scripts: a.Scripts, Log: log})
 		},
 		func() error { return a.answer(ctx, people, listener, api.DefaultRate, log) },
 	} {

@@ -30,6 +30,7 @@ type app struct {
 	Folder         string // the working directory, where the workspace is looked for
 	Now            func() time.Time
 	Kinds          []action.Kind
+	Scripts        action.Scripts // nil = scripts run in this process
 
 	output    string    // text or json
 	database  string    // --database

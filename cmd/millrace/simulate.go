@@ -63,7 +63,7 @@ func (a *app) simulate(ctx context.Context, path string, flags simulateFlags) er
 		}
 		start = parsed.UTC()
 	}
-	journey := testsuite.Simulation{Start: start, Seed: flags.seed}
+	journey := testsuite.Simulation{Start: start, Seed: flags.seed, Scripts: a.Scripts}
 	if flags.until != "" {
 		ahead, err := crm.ParseDuration(flags.until)
 		if err != nil {

@@ -48,7 +48,7 @@ func (a *app) work(ctx context.Context) (err error) {
 	defer server.Close()
 	log := a.log(slog.LevelInfo)
 	log.Info("worker starts", "temporal", server.Address, "namespace", server.Namespace, "queue", plan.TaskQueue)
-	err = worker.Run(ctx, worker.Options{Temporal: server.Client, Namespace: server.Namespace, Store: books, Kinds: a.Kinds, Log: log})
+	err = worker.Run(ctx, worker.Options{Temporal: server.Client, Namespace: server.Namespace, Store: books, Kinds: a.Kinds, Scripts: a.Scripts, Log: log})
 	if err == nil {
 		log.Info("worker stopped")
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/internal/provider"
+	"github.com/millrace/millrace/internal/sandbox"
 )
 
 // Ledger remembers outside effects by idempotency key.
@@ -88,6 +89,9 @@ type EnrollRequest struct {
 	Now      time.Time
 }
 
+// Scripts runs a script, as sandbox.Run does.
+type Scripts func(ctx context.Context, script sandbox.Script) (result json.RawMessage, lines []string, err error)
+
 // Env is what one call of one action may touch.
 type Env struct {
 	Providers
@@ -99,6 +103,8 @@ type Env struct {
 	// does so although it was there before and the workflow admits nobody twice. A refusal is a permanent error. It is nil
 	// in a simulation of one journey.
 	Enroll func(ctx context.Context, workflow string, force bool) (enrollment string, err error)
+	// Script runs a script that nobody vouches for.
+	Script Scripts
 
 	store      Store
 	books      Books       // the transaction of this step, or the store itself

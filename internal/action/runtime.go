@@ -9,6 +9,7 @@ import (
 
 	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/internal/sandbox"
 	"github.com/millrace/millrace/internal/schema"
 	"go.temporal.io/sdk/activity"
 )
@@ -25,6 +26,8 @@ type Runtime struct {
 	// Wake makes enrollments ask their present action again, by their Temporal workflow ids; nil = nobody waits.
 	Wake func(ctx context.Context, workflowIDs []string) error
 	Log  *slog.Logger
+	// Scripts runs scripts; nil = sandbox.Run, in this process.
+	Scripts Scripts
 	// Simulated replaces what a simulation has to; nil in production.
 	Simulated *Simulated
 
@@ -91,8 +94,11 @@ func (rt *Runtime) execute(ctx context.Context, kind Kind, call plan.Call) (plan
 	}
 	step := &step{Runtime: rt, kind: kind, env: &Env{
 		store: rt.Store, call: call, key: call.Key(), now: now, seed: seed,
-		Log: rt.Log.With("enrollment", call.Enrollment, "node", call.Node),
+		Log: rt.Log.With("enrollment", call.Enrollment, "node", call.Node), Script: rt.Scripts,
 	}}
+	if step.env.Script == nil {
+		step.env.Script = sandbox.Run
+	}
 	err := step.attempt(crm.WithCause(ctx, call.Key()), now.Sub(began))
 	if err == nil {
 		err = step.wake(ctx)

@@ -7,7 +7,7 @@
   delete globalThis.hostFinish;
   const { stringify, parse } = JSON;
   const timers = [];
-  let clock = 0, counter = 0, ended = false;
+  let clock = 0, counter = 0, ended = false, max = 0;
 
   const shown = (value) => {
     if (typeof value === "string") return value;
@@ -51,6 +51,7 @@
   globalThis.fetch = async (url, { method = "GET", headers, body } = {}) => {
     if (body != null && typeof body !== "string") body = body instanceof Uint8Array ? String.fromCharCode(...body) : String(body);
     const sent = stringify({ url: String(url), method: String(method).toUpperCase(), header: Object.fromEntries(new Headers(headers).entries()), body: body ?? "" });
+    if (sent.length > max) throw new TypeError("fetch failed: the request is too large");
     const answer = parse(request(sent));
     if (answer.error) throw Object.assign(new TypeError(`fetch failed: ${answer.error}`), { code: answer.reason });
     return {
@@ -70,7 +71,7 @@
     ended = true;
     let written;
     try { written = stringify(outcome); } catch (error) { written = stringify({ error: `the result cannot be written as JSON: ${error}` }); }
-    finish(written);
+    finish(written.length > max ? `{"long":true}` : written);
   };
   const failed = (error) => {
     const response = error?.response ?? {};
@@ -79,8 +80,9 @@
     end({ error: error instanceof Error ? String(error) : shown(error), status, after: after == null ? "" : String(after) });
   };
 
-  // start reads the script and calls its main with the event.
-  const start = (source, event, environment) => {
+  // start reads the script and calls its main with the event. No text of more than so many characters goes out.
+  const start = (source, event, environment, longest) => {
+    max = longest;
     globalThis.process = { env: parse(environment) };
     const module = { exports: {} };
     try {

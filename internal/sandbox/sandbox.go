@@ -1,5 +1,5 @@
 // Package sandbox runs JavaScript that nobody vouches for: bounded in time, memory and output, without files, and
-// with no network but the fetch that its caller lends it.
+// with no network but the fetch that its caller lends it. A Jail does so in processes that can be ended from outside.
 package sandbox
 
 import (
@@ -22,9 +22,10 @@ import (
 const (
 	Time      = 20 * time.Second
 	Memory    = 128 << 20 // bytes of the script's values
-	MaxOutput = 1 << 20   // bytes of the result as JSON
+	MaxOutput = 1 << 20   // bytes of the result as JSON, and of a request's body
 	MaxLines  = 100       // of the console
 	MaxLine   = 1000      // bytes of a line
+	maxFrame  = 1000      // bytes around a result or a request's body
 )
 
 // Script is a source with what it is given.
@@ -35,7 +36,7 @@ type Script struct {
 	// Environment is process.env. Its values are taken out of console lines and errors.
 	Environment map[string]string
 	// Fetch makes the requests of the script; nil = there is no network.
-	Fetch func(ctx context.Context, request Request) (Response, error)
+	Fetch func(ctx context.Context, request Request) (Response, error) `json:"-"`
 	// Time is the longest run; 0 = Time.
 	Time time.Duration
 }
@@ -69,18 +70,29 @@ func (e *Error) Error() string { return e.Reason + ": " + e.Message }
 // slots bound how many scripts are in memory at once, whatever the number of activities.
 var slots = make(chan struct{}, 2*runtime.GOMAXPROCS(0))
 
+// enter waits until a script may be in memory; leave lets the next one in.
+func enter(ctx context.Context) (leave func(), err error) {
+	select {
+	case slots <- struct{}{}:
+		return func() { <-slots }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for a free sandbox: %w", ctx.Err())
+	}
+}
+
 //go:embed prelude.js
 var prelude string
 
 // Run calls a script's main and returns what it gave to its callback or returned, as JSON (nil for nothing), and the
 // lines that it wrote to the console. A failure of the script is an *Error; every other error is the caller's: ctx ended.
+// The script runs in this process, where a single step of the engine that goes on for ever cannot be ended: a Jail is for
+// scripts that nobody vouches for.
 func Run(ctx context.Context, script Script) (result json.RawMessage, lines []string, err error) {
-	select {
-	case slots <- struct{}{}:
-	case <-ctx.Done():
-		return nil, nil, fmt.Errorf("waiting for a free sandbox: %w", ctx.Err())
+	leave, err := enter(ctx)
+	if err != nil {
+		return nil, nil, err
 	}
-	defer func() { <-slots }()
+	defer leave()
 	if script.Time == 0 {
 		script.Time = Time
 	}
@@ -115,6 +127,7 @@ type ending struct {
 	Error  string          `json:"error"`
 	Status int             `json:"status"`
 	After  string          `json:"after"`
+	Long   bool            `json:"long"` // the value is too large to be told
 }
 
 func (r *run) whole() (err error) {
@@ -137,7 +150,7 @@ func (r *run) whole() (err error) {
 		return r.failure
 	case len(r.result) > MaxOutput:
 		r.result = nil
-		return &Error{Reason: "code-output", Message: fmt.Sprintf("the result has more than %d bytes", MaxOutput)}
+		return tooLong()
 	}
 	return nil
 }
@@ -158,7 +171,7 @@ func (r *run) script() error {
 		return err
 	}
 	defer handles.Free()
-	if _, err := r.call(handles, "start", r.Source, string(r.Event), string(environment)); err != nil {
+	if _, err := r.call(handles, "start", r.Source, string(r.Event), string(environment), MaxOutput+maxFrame); err != nil {
 		return err
 	}
 	for {
@@ -244,11 +257,23 @@ func (r *run) sorted(err error) error {
 	case r.ctx.Err() != nil:
 		return fmt.Errorf("the script was cut: %w", r.ctx.Err())
 	case time.Until(r.deadline) <= 0 || errors.Is(err, errTime):
-		return &Error{Reason: "code-timeout", Message: fmt.Sprintf("the script ran longer than %s", r.Time)}
+		return late(r.Time)
 	case strings.Contains(message, "out of memory"):
-		return &Error{Reason: "code-memory", Message: fmt.Sprintf("the script took more than %d MB", Memory>>20)}
+		return tooMuch()
 	}
 	return &Error{Reason: "code-error", Message: message}
+}
+
+func late(limit time.Duration) *Error {
+	return &Error{Reason: "code-timeout", Message: fmt.Sprintf("the script ran longer than %s", limit)}
+}
+
+func tooLong() *Error {
+	return &Error{Reason: "code-output", Message: fmt.Sprintf("the result has more than %d bytes", MaxOutput)}
+}
+
+func tooMuch() *Error {
+	return &Error{Reason: "code-memory", Message: fmt.Sprintf("the script took more than %d MB", Memory>>20)}
 }
 
 // log takes a line of the console.
@@ -297,10 +322,12 @@ func (r *run) finish(arguments []any) (any, error) {
 		told.Error = "the result cannot be written as JSON"
 	}
 	switch r.ended = true; {
+	case told.Long:
+		r.failure = tooLong()
 	case told.Error == "":
 		r.result = told.Value
 	case strings.Contains(told.Error, "out of memory"):
-		r.failure = &Error{Reason: "code-memory", Message: fmt.Sprintf("the script took more than %d MB", Memory>>20)}
+		r.failure = tooMuch()
 	default:
 		r.failure = &Error{Reason: "code-error", Message: r.clean(told.Error), Status: told.Status, After: told.After}
 	}

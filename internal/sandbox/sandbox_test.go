@@ -1,9 +1,15 @@
 package sandbox_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -13,13 +19,43 @@ import (
 	"github.com/millrace/millrace/internal/sandbox"
 )
 
+// jail runs scripts in processes of this program.
+var jail = sandbox.Jail{Program: []string{os.Args[0], "serve-scripts"}}
+
+func TestMain(m *testing.M) {
+	var in io.Reader = os.Stdin
+	switch os.Args[len(os.Args)-1] {
+	case "serve-scripts-hungrily":
+		in = hungry{in}
+		fallthrough
+	case "serve-scripts":
+		if err := sandbox.Serve(in, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	code := m.Run()
+	jail.Close()
+	os.Exit(code)
+}
+
+// hungry takes a gigabyte that the engine does not count.
+type hungry struct{ io.Reader }
+
+func (h hungry) Read(into []byte) (int, error) {
+	taken := bytes.Repeat([]byte("x"), 1<<30)
+	n, err := h.Reader.Read(into)
+	return n + len(taken) - 1<<30, err
+}
+
 func run(t *testing.T, body string, changes ...func(*sandbox.Script)) (string, []string, error) {
 	t.Helper()
 	script := sandbox.Script{Source: body, Event: json.RawMessage(`{"a":1}`), Time: time.Minute}
 	for _, change := range changes {
 		change(&script)
 	}
-	result, lines, err := sandbox.Run(t.Context(), script)
+	result, lines, err := jail.Run(t.Context(), script)
 	return string(result), lines, err
 }
 
@@ -83,6 +119,23 @@ func TestHostileScriptsEnd(t *testing.T) {
 		`exports.main = () => { let s = ""; for (let i = 0; i < 5e3; i++) s = "a" + s + "b"; return s.at(5).x.y }`:         "code-error",
 		`exports.main = () => { const o = {}; o.o = o; return o }`:                                                         "code-error",
 		`exports.main = () => ({ toJSON() { for (;;) {} } })`:                                                              "code-timeout",
+		`exports.main = () => Array.prototype.indexOf.call({length: 2**53 - 1}, 1)`:                                        "code-timeout", // nothing interrupts these
+		`exports.main = () => { const a = []; a.length = 2**32 - 1; return a.sort().length }`:                              "code-timeout",
+		`exports.main = () => "a".repeat(5e7).indexOf("a".repeat(2e7) + "b")`:                                              "code-timeout",
+		`exports.main = () => { const a = new Uint8Array(1e8); for (;;) a.sort() }`:                                        "code-timeout",
+		`exports.main = () => { const f = () => { try { f() } finally { f() } }; f() }`:                                    "code-timeout",
+		`exports.main = () => { let s = "x"; for (;;) s = s.replace(/x/g, "xx") }`:                                         "code-timeout",
+		`exports.main = async () => { const f = () => Promise.resolve().then(f); f(); await new Promise(() => {}) }`:       "code-timeout",
+		`exports.main = () => { for (;;) console.log("y".repeat(1e6)) }`:                                                   "code-timeout",
+		`exports.main = () => { for (;;) setTimeout(() => {}, 0) }`:                                                        "code-memory",
+		`exports.main = () => { const o = {}; for (let i = 0; ; i++) o["k" + i] = i }`:                                     "code-memory",
+		`exports.main = () => { let f = () => 1; for (;;) f = f.bind(null) }`:                                              "code-memory",
+		`exports.main = () => JSON.parse("[".repeat(5e6))`:                                                                 "code-error",
+		`exports.main = () => eval("[".repeat(1e6) + "]".repeat(1e6))`:                                                     "code-error",
+		`exports.main = () => new RegExp("(".repeat(1e6) + ")".repeat(1e6))`:                                               "code-error",
+		`exports.main = () => { const g = function* () { yield* g() }; return [...g()] }`:                                  "code-error",
+		`exports.main = () => { const a = (1n << 30000000n) - 1n; return String(a * a) }`:                                  "code-error",
+		`exports.main = async () => { await fetch("https://example.com", {body: "x".repeat(3e6)}) }`:                       "code-error",
 		`JSON.stringify = JSON.parse = null; Promise.prototype.then = null; exports.main = () => { throw new Error("x") }`: "code-error",
 		`Object.defineProperty(Array.prototype, "map", {value: () => { throw 1 }}); exports.main = () => console.log(1)`:   "code-error",
 		`}); for (;;) {} (function () {`:                                                                                   "code-timeout",
@@ -163,7 +216,7 @@ func TestErrorsCarryTheStatusTheyCameFrom(t *testing.T) {
 func TestACutRunIsNotTheScriptsFault(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
-	_, _, err := sandbox.Run(ctx, sandbox.Script{
+	_, _, err := jail.Run(ctx, sandbox.Script{
 		Source: `exports.main = async () => { await fetch("https://example.com"); for (;;) {} }`, Event: json.RawMessage(`{}`),
 		Fetch: func(context.Context, sandbox.Request) (sandbox.Response, error) {
 			cancel()
@@ -175,7 +228,56 @@ func TestACutRunIsNotTheScriptsFault(t *testing.T) {
 
 func BenchmarkRun(b *testing.B) {
 	for b.Loop() {
-		_, _, err := sandbox.Run(b.Context(), sandbox.Script{Source: `exports.main = (event, callback) => callback({outputFields: {n: event.a + 1}})`, Event: json.RawMessage(`{"a":1}`)})
+		_, _, err := jail.Run(b.Context(), sandbox.Script{Source: `exports.main = (event, callback) => callback({outputFields: {n: event.a + 1}})`, Event: json.RawMessage(`{"a":1}`)})
 		require.NoError(b, err)
 	}
+}
+
+func TestAProcessIsLimitedInWhatTheEngineDoesNotCount(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		return // there is no such limit elsewhere
+	}
+	hungry := sandbox.Jail{Program: []string{os.Args[0], "serve-scripts-hungrily"}}
+	_, _, err := hungry.Run(t.Context(), sandbox.Script{Source: `exports.main = () => {}`, Event: json.RawMessage(`{}`)})
+	var failure *sandbox.Error
+	require.ErrorAs(t, err, &failure)
+	require.Contains(t, []string{"code-memory", "code-crashed"}, failure.Reason, failure.Message) // it may be too late to say why
+}
+
+func TestAProcessThatEndsFailsItsScriptAlone(t *testing.T) {
+	t.Parallel()
+	for _, program := range [][]string{{"false"}, {"sh", "-c", "read line; echo 'SIGSEGV: hush' >&2; kill -9 $$"}, {"sh", "-c", "read line; echo nonsense"}} {
+		broken := sandbox.Jail{Program: program}
+		_, _, err := broken.Run(t.Context(), sandbox.Script{Source: `exports.main = () => {}`, Event: json.RawMessage(`{}`), Environment: map[string]string{"KEY": "hush"}})
+		var failure *sandbox.Error
+		require.ErrorAs(t, err, &failure)
+		require.Equal(t, "code-crashed", failure.Reason)
+		require.NotContains(t, failure.Message, "hush")
+	}
+	missing := sandbox.Jail{Program: []string{"/no/such/program"}}
+	_, _, err := missing.Run(t.Context(), sandbox.Script{Event: json.RawMessage(`{}`)})
+	require.ErrorContains(t, err, "starting a sandbox")
+	var failure *sandbox.Error
+	require.NotErrorAs(t, err, &failure, "that is not the script's fault")
+}
+
+func TestAProcessKnowsNothingOfThisOnesEnvironment(t *testing.T) {
+	t.Setenv("MILLRACE_SECRET_CRM", "hush")
+	bare := sandbox.Jail{Program: []string{"sh", "-c", `read line; printf '{"result":{"env":"%s"}}' "$MILLRACE_SECRET_CRM"`}}
+	got, _, err := bare.Run(t.Context(), sandbox.Script{Event: json.RawMessage(`{}`)})
+	require.NoError(t, err)
+	require.JSONEq(t, `{"env":""}`, string(got))
+}
+
+func TestAProcessThatNobodyEndsEndsItself(t *testing.T) {
+	t.Parallel()
+	command := exec.CommandContext(t.Context(), jail.Program[0], jail.Program[1:]...)
+	orders, err := command.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, command.Start())
+	_, err = fmt.Fprintln(orders, `{"script": {"Source": "exports.main = () => Array.prototype.indexOf.call({length: 2**53 - 1}, 1)", "Event": {}, "Time": 1000000000}}`)
+	require.NoError(t, err)
+	require.NoError(t, orders.Close())
+	require.ErrorContains(t, command.Wait(), "exit status 3")
 }
