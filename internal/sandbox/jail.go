@@ -135,7 +135,7 @@ type cell struct {
 }
 
 func newCell(program []string) (*cell, error) {
-	command := exec.Command(program[0], program[1:]...)
+	command := exec.CommandContext(context.Background(), program[0], program[1:]...)
 	command.Env, command.Dir, command.SysProcAttr = []string{}, os.TempDir(), apart()
 	complain := &tail{}
 	command.Stderr = complain

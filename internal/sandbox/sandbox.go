@@ -30,15 +30,15 @@ const (
 
 // Script is a source with what it is given.
 type Script struct {
-	Source string
+	Source string `json:"source"`
 	// Event is the argument of its main, as JSON.
-	Event json.RawMessage
+	Event json.RawMessage `json:"event"`
 	// Environment is process.env. Its values are taken out of console lines and errors.
-	Environment map[string]string
+	Environment map[string]string `json:"environment"`
 	// Fetch makes the requests of the script; nil = there is no network.
 	Fetch func(ctx context.Context, request Request) (Response, error) `json:"-"`
 	// Time is the longest run; 0 = Time.
-	Time time.Duration
+	Time time.Duration `json:"time"`
 }
 
 // Request is one call of fetch.
@@ -59,10 +59,10 @@ type Response struct {
 
 // Error is what ended a script that did not come to its result.
 type Error struct {
-	Reason  string // code-error, code-timeout, code-memory, code-output, code-crashed
-	Message string
-	Status  int    // of the HTTP answer that the script stumbled over; 0 = of none
-	After   string // its Retry-After
+	Reason  string `json:"reason"` // code-error, code-timeout, code-memory, code-output, code-crashed
+	Message string `json:"message"`
+	Status  int    `json:"status"` // of the HTTP answer that the script stumbled over; 0 = of none
+	After   string `json:"after"`  // its Retry-After
 }
 
 func (e *Error) Error() string { return e.Reason + ": " + e.Message }

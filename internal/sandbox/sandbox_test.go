@@ -276,7 +276,7 @@ func TestAProcessThatNobodyEndsEndsItself(t *testing.T) {
 	orders, err := command.StdinPipe()
 	require.NoError(t, err)
 	require.NoError(t, command.Start())
-	_, err = fmt.Fprintln(orders, `{"script": {"Source": "exports.main = () => Array.prototype.indexOf.call({length: 2**53 - 1}, 1)", "Event": {}, "Time": 1000000000}}`)
+	_, err = fmt.Fprintln(orders, `{"script": {"source": "exports.main = () => Array.prototype.indexOf.call({length: 2**53 - 1}, 1)", "event": {}, "time": 1000000000}}`)
 	require.NoError(t, err)
 	require.NoError(t, orders.Close())
 	require.ErrorContains(t, command.Wait(), "exit status 3")
