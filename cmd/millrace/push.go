@@ -257,13 +257,29 @@ func (a *app) readWorkspace(folder string) (*definition.Checked, error) {
 // publish publishes a workspace when there is no error in it. The diagnostics of the result are all there are.
 func (a *app) publish(ctx context.Context, books *store.Store, checked *definition.Checked, folder string, how pushing) (*publisher, error) {
 	var p *publisher
-	err := books.Tx(ctx, func(tx *store.Tx) error {
-		known := *checked
-		known.Diagnostics = slices.Clone(checked.Diagnostics)
-		p = &publisher{app: a, folder: folder, how: how, Checked: &known, result: pushed{Workflows: []pushedWorkflow{}, DryRun: how.dryRun}}
-		return p.publish(ctx, tx)
-	})
-	if err != nil && !errors.Is(err, errNothing) {
+	attempt := func(publish func(p *publisher, tx *store.Tx) error) error {
+		err := books.Tx(ctx, func(tx *store.Tx) error {
+			known := *checked
+			known.Diagnostics = slices.Clone(checked.Diagnostics)
+			p = &publisher{app: a, folder: folder, how: how, Checked: &known, result: pushed{Workflows: []pushedWorkflow{}, DryRun: how.dryRun}}
+			return publish(p, tx)
+		})
+		if errors.Is(err, errNothing) {
+			return nil
+		}
+		return err
+	}
+	err := attempt(func(p *publisher, tx *store.Tx) error { return cmp.Or(p.prepare(ctx, tx), errNothing) })
+	if err == nil && !p.Diagnostics.HasErrors() {
+		err = books.Seed(ctx, p.result.publication)
+	}
+	if err == nil {
+		err = attempt(func(p *publisher, tx *store.Tx) error { return p.publish(ctx, tx) })
+	}
+	if err == nil && !how.dryRun {
+		err = books.Sweep(ctx)
+	}
+	if err != nil {
 		return p, err
 	}
 	p.Diagnostics.Sort()
@@ -301,10 +317,12 @@ type publisher struct {
 	how    pushing
 	result pushed
 
-	elsewhere []store.Overview // published workflows that the workspace does not have
+	elsewhere []store.Overview      // published workflows that the workspace does not have
+	latest    map[string]*plan.Plan // of the workspace's workflows
 }
 
-func (p *publisher) publish(ctx context.Context, tx *store.Tx) error {
+// prepare makes the publication.
+func (p *publisher) prepare(ctx context.Context, tx *store.Tx) error {
 	latest := map[string]*plan.Plan{}
 	for _, file := range p.Workspace.Definitions {
 		var err error
@@ -323,7 +341,6 @@ func (p *publisher) publish(ctx context.Context, tx *store.Tx) error {
 		return err
 	}
 	p.add(problems)
-	p.result.publication = publication
 	if err := p.stillAsSeen(ctx, tx, latest); err != nil {
 		return err
 	}
@@ -341,9 +358,15 @@ func (p *publisher) publish(ctx context.Context, tx *store.Tx) error {
 	p.elsewhere = slices.DeleteFunc(p.elsewhere, func(one store.Overview) bool { _, here := latest[one.Workflow]; return here })
 	publication.Users, publication.Teams = list(publication.Users), list(publication.Teams) // those who left go
 	publication.EnrollExisting = p.how.existing == existingEnroll
-	if err := p.mayPublish(ctx, tx, publication); err != nil {
+	p.latest, p.result.publication = latest, publication
+	return p.mayPublish(ctx, tx, publication)
+}
+
+func (p *publisher) publish(ctx context.Context, tx *store.Tx) error {
+	if err := p.prepare(ctx, tx); err != nil {
 		return err
 	}
+	publication := p.result.publication
 	published, err := tx.Publish(ctx, publication)
 	if err != nil {
 		return err
@@ -355,7 +378,7 @@ func (p *publisher) publish(ctx context.Context, tx *store.Tx) error {
 	if p.how.dryRun || p.Diagnostics.HasErrors() {
 		return errNothing
 	}
-	return p.writeDown(ctx, tx, latest, published)
+	return p.writeDown(ctx, tx, p.latest, published)
 }
 
 // changedMeanwhile says how what is there differs from what somebody agreed to.

@@ -127,7 +127,7 @@ func (d *deciding) change(ctx context.Context, change plan.Change) error {
 		about, refs := why, []crm.Ref{ref}
 		if len(one.through) > 0 {
 			about.happened = crm.Happening{}
-			if refs, err = d.back(ctx, ref, one); err != nil {
+			if refs, err = d.view.Seeing(ctx, ref, one.Revision.Plan.Object, one.through); err != nil {
 				return err
 			}
 		}
@@ -150,31 +150,6 @@ func (d *deciding) event(ctx context.Context, ref crm.Ref, change plan.Change) (
 		return nil, nil
 	}
 	return &event, err
-}
-
-// back finds the records of a watch that see a record through associations.
-func (d *deciding) back(ctx context.Context, ref crm.Ref, one interest) ([]crm.Ref, error) {
-	refs := []crm.Ref{ref}
-	for i := len(one.through) - 1; i >= 0; i-- {
-		object := one.Revision.Plan.Object
-		if i > 0 {
-			object = one.through[i-1]
-		}
-		var nearer []crm.Ref
-		for _, far := range refs {
-			associated, err := d.view.Associated(ctx, far, object)
-			if err != nil {
-				return nil, err
-			}
-			for _, association := range associated {
-				if !slices.Contains(nearer, association.Ref) {
-					nearer = append(nearer, association.Ref)
-				}
-			}
-		}
-		refs = nearer
-	}
-	return refs, nil
 }
 
 // gone takes a deleted record out of every workflow.

@@ -88,12 +88,17 @@ func compile(published store.Live, zone *time.Location, catalog *crm.Catalog) (*
 	if err != nil {
 		return nil, err
 	}
-	add := func(source json.RawMessage, role func(*watch)) (*crm.Filter, error) {
+	add := func(source json.RawMessage, edge bool, role func(*watch)) (*crm.Filter, error) {
 		filter, err := crm.ReadFilter(source)
 		if filter == nil || err != nil {
 			return nil, err
 		}
 		key := store.FilterKey(source)
+		if edge {
+			if key, err = store.EdgeKey(source, filter, catalog); err != nil {
+				return nil, err
+			}
+		}
 		i := slices.IndexFunc(l.watches, func(one *watch) bool { return one.key == key })
 		if i < 0 {
 			i = len(l.watches)
@@ -102,18 +107,18 @@ func compile(published store.Live, zone *time.Location, catalog *crm.Catalog) (*
 		role(l.watches[i])
 		return filter, nil
 	}
-	if l.when, err = add(triggers.When, func(w *watch) { w.enrolls, w.again, w.leave = true, l.eachEvent, rules.LeaveOnMiss }); err != nil {
+	if l.when, err = add(triggers.When, true, func(w *watch) { w.enrolls, w.again, w.leave = true, l.eachEvent, rules.LeaveOnMiss }); err != nil {
 		return nil, err
 	}
 	for _, source := range again {
-		if _, err := add(source, func(w *watch) { w.again = true }); err != nil {
+		if _, err := add(source, true, func(w *watch) { w.again = true }); err != nil {
 			return nil, err
 		}
 	}
-	if _, err := add(rules.Goal, func(w *watch) { w.goal = true }); err != nil {
+	if _, err := add(rules.Goal, false, func(w *watch) { w.goal = true }); err != nil {
 		return nil, err
 	}
-	_, err = add(rules.Suppress, func(w *watch) { w.suppress = true })
+	_, err = add(rules.Suppress, false, func(w *watch) { w.suppress = true })
 	return l, err
 }
 

@@ -18,6 +18,12 @@ func (tx *Tx) note(ctx context.Context, change plan.Change) {
 // its changes in the order in which they became true.
 func (tx *Tx) flush(ctx context.Context) (err error) {
 	defer wrap(&err, "noting what has changed")
+	if len(tx.noted) == 0 {
+		return nil
+	}
+	if err := tx.share(ctx, numbering); err != nil {
+		return err
+	}
 	rows := make([][]any, len(tx.noted))
 	for i, change := range tx.noted {
 		detail := change.Detail
@@ -69,8 +75,13 @@ func (r reader) Pending(ctx context.Context) (count int, since time.Time, err er
 	return count, first.Time, err
 }
 
-// takeChanges removes changes that are decided about, and tells whether all of them were still there.
+// takeChanges removes changes that are decided about, and tells whether all of them were still there. While filters are
+// asked about every record, it keeps in mind whom they were about.
 func (tx *Tx) takeChanges(ctx context.Context, seqs []int64) (bool, error) {
+	seeding, err := tx.exists(ctx, `SELECT 1 FROM seedings LIMIT 1`)
+	if err != nil {
+		return false, err
+	}
 	for at := 0; at < len(seqs); {
 		rows := 1
 		if len(seqs)-at >= together {
@@ -79,6 +90,13 @@ func (tx *Tx) takeChanges(ctx context.Context, seqs []int64) (bool, error) {
 		args := make([]any, 0, rows)
 		for _, seq := range seqs[at : at+rows] {
 			args = append(args, seq)
+		}
+		if seeding {
+			_, err := tx.exec(ctx, `INSERT INTO touched (record, seq) SELECT record, MAX(seq) FROM changes WHERE record <> '' AND seq IN `+tuples(1, rows)+`
+				GROUP BY record ON CONFLICT (record) DO UPDATE SET seq = excluded.seq`, args...)
+			if err != nil {
+				return false, err
+			}
 		}
 		taken, err := tx.exec(ctx, `DELETE FROM changes WHERE seq IN `+tuples(1, rows), args...)
 		if err != nil || taken < int64(rows) {

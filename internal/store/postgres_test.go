@@ -347,3 +347,49 @@ func TestServerIsKilledInATransaction(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, found)
 }
+
+func TestPublicationWaitsForWhoHasNumberedAChange(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	url := postgrestest.Database(t)
+	s := opened(t, url)
+	add(t, s, ann)
+	statement(t, url, `CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock(42); RETURN NULL; END $$;
+		CREATE CONSTRAINT TRIGGER hold AFTER INSERT ON changes DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.name = 'page_viewed') EXECUTE FUNCTION hold()`)
+	conn, err := pgx.Connect(ctx, url)
+	require.NoError(t, err)
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, `SELECT pg_advisory_lock(42)`)
+	require.NoError(t, err)
+	waiting := func() (count int) {
+		require.NoError(t, conn.QueryRow(ctx, `SELECT COUNT(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+			WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted`).Scan(&count))
+		return count
+	}
+	stored, published := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, _, err := s.AddEvent(ctx, plan.Event{Type: "page_viewed", Record: ann.String(), At: noon})
+		stored <- err
+	}()
+	for waiting() < 1 {
+	}
+	go func() {
+		_, err := s.Publish(ctx, store.Publication{At: noon, Definitions: []plan.Revision{{On: true, Plan: &plan.Plan{
+			Workflow: "w", Object: "contact", Hash: "h", Rules: &plan.Rules{Enroll: []byte(`{"on":[{"event":"page_viewed"}]}`)},
+		}}}})
+		published <- err
+	}()
+	for waiting() < 2 {
+		require.Empty(t, published, "it does not see a change that has a smaller number")
+	}
+	_, err = conn.Exec(ctx, `SELECT pg_advisory_unlock(42)`)
+	require.NoError(t, err)
+	require.NoError(t, errors.Join(<-stored, <-published))
+	live, err := s.Live(ctx)
+	require.NoError(t, err)
+	changes, err := s.Changes(ctx, 10)
+	require.NoError(t, err)
+	for _, change := range changes {
+		require.Equal(t, change.What == plan.ChangePublished, change.Seq >= live[0].Since)
+	}
+}

@@ -68,9 +68,12 @@ func (tx *Tx) Publish(ctx context.Context, p Publication) (published Published, 
 			return Published{}, err
 		}
 	}
-	var edited []string
+	old, err := tx.Catalog(ctx)
+	if err != nil {
+		return Published{}, err
+	}
 	if p.Catalog != nil {
-		if edited, err = tx.setCatalog(ctx, p.Catalog, p.At); err != nil {
+		if err := tx.setCatalog(ctx, old, p.Catalog, p.At); err != nil {
 			return Published{}, err
 		}
 	}
@@ -87,9 +90,10 @@ func (tx *Tx) Publish(ctx context.Context, p Publication) (published Published, 
 	if err := tx.addQueues(ctx, p.Definitions); err != nil {
 		return Published{}, err
 	}
+	var before []*plan.Plan // of the new revisions
 	for _, definition := range p.Definitions {
 		definition.Published, definition.By = stored(p.At), p.By
-		before, err := tx.newest(ctx, definition.Plan)
+		latest, err := tx.newest(ctx, definition.Plan)
 		if err != nil {
 			return Published{}, err
 		}
@@ -98,17 +102,27 @@ func (tx *Tx) Publish(ctx context.Context, p Publication) (published Published, 
 		case err != nil:
 			return Published{}, err
 		case isNew:
-			published.Revisions = append(published.Revisions, revision)
-			existing, err := tx.watch(ctx, revision, before, edited, p)
-			if err != nil {
+			published.Revisions, before = append(published.Revisions, revision), append(before, latest)
+			if err := tx.reschedule(ctx, revision.Workflow, p.At); err != nil {
 				return Published{}, err
 			}
-			published.match(revision.Workflow, existing)
 		default:
 			published.Unchanged = append(published.Unchanged, revision.Workflow)
 		}
 	}
-	relisted, err := tx.relist(ctx, edited, published.Revisions, p.EnrollExisting, p.At)
+	// Comes last, since nobody else numbers changes from now on.
+	for i, revision := range published.Revisions {
+		var rules *plan.Rules
+		if before[i] != nil {
+			rules = rulesOf(before[i])
+		}
+		existing, err := tx.goLive(ctx, revision, rules, old, p.EnrollExisting && revision.On, p.At)
+		if err != nil {
+			return Published{}, err
+		}
+		published.match(revision.Workflow, existing)
+	}
+	relisted, err := tx.relist(ctx, old, published.Revisions, p.EnrollExisting, p.At)
 	for workflow, existing := range relisted {
 		published.match(workflow, existing)
 	}
@@ -157,18 +171,6 @@ func (tx *Tx) newest(ctx context.Context, published *plan.Plan) (*plan.Plan, err
 	}
 	latest, _, err := tx.LatestRevision(ctx, published.Workflow)
 	return latest.Plan, err
-}
-
-// watch makes the triggers of a new revision live, and returns how many match a new one already.
-func (tx *Tx) watch(ctx context.Context, revision plan.Revision, before *plan.Plan, edited []string, p Publication) (existing int, err error) {
-	if err := tx.reschedule(ctx, revision.Workflow, p.At); err != nil {
-		return 0, err
-	}
-	var rules *plan.Rules
-	if before != nil {
-		rules = rulesOf(before)
-	}
-	return tx.goLive(ctx, revision, rules, edited, p.EnrollExisting && revision.On, p.At)
 }
 
 // setAssets makes files the current version of the workspace; earlier versions stay.
@@ -237,32 +239,33 @@ func listed(catalog *crm.Catalog) objects {
 	return list
 }
 
-// setCatalog makes records fit a catalog, and returns the lists that it edits. Errors: crm.ErrTaken.
-func (tx *Tx) setCatalog(ctx context.Context, catalog *crm.Catalog, at time.Time) (lists []string, err error) {
-	old, err := tx.Catalog(ctx)
-	if err != nil {
-		return nil, err
-	}
+// setCatalog makes records fit a catalog. Errors: crm.ErrTaken.
+func (tx *Tx) setCatalog(ctx context.Context, old, catalog *crm.Catalog, at time.Time) error {
 	if asksMore(old, catalog) {
 		if err := tx.claim(ctx, catalogue); err != nil { // nobody writes by the old one meanwhile
-			return nil, err
+			return err
 		}
 	}
-	if lists, err = edited(old, catalog); err != nil {
-		return nil, err
+	before, err := encode(old.ActiveLists())
+	if err != nil {
+		return err
 	}
-	if len(lists) > 0 {
-		if err := tx.claim(ctx, router); err != nil { // nobody decides by the old ones meanwhile
-			return nil, err
+	after, err := encode(catalog.ActiveLists())
+	if err != nil {
+		return err
+	}
+	if before != after {
+		if err := tx.claim(ctx, router); err != nil { // nobody decides by the old lists meanwhile
+			return err
 		}
 	}
 	if err := tx.setSetting(ctx, settingCatalog, listed(catalog)); err != nil {
-		return nil, err
+		return err
 	}
 	if err := tx.rebuild(ctx, catalog); err != nil {
-		return nil, err
+		return err
 	}
-	return lists, tx.adopt(ctx, old, catalog, at)
+	return tx.adopt(ctx, old, catalog, at)
 }
 
 func (tx *Tx) setSetting(ctx context.Context, name string, value any) error {
@@ -276,10 +279,15 @@ func (tx *Tx) setSetting(ctx context.Context, name string, value any) error {
 	return err
 }
 
-// Publish is Tx.Publish in a transaction of its own.
+// Publish is Tx.Publish in a transaction of its own, between Seed and Sweep.
 func (s *Store) Publish(ctx context.Context, p Publication) (published Published, err error) {
-	err = s.Tx(ctx, func(tx *Tx) error { published, err = tx.Publish(ctx, p); return err })
-	return published, err
+	if err := s.Seed(ctx, p); err != nil {
+		return Published{}, err
+	}
+	if err := s.Tx(ctx, func(tx *Tx) error { published, err = tx.Publish(ctx, p); return err }); err != nil {
+		return Published{}, err
+	}
+	return published, s.Sweep(ctx)
 }
 
 // Asset returns the current version of a workspace file.
