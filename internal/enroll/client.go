@@ -70,6 +70,7 @@ func (c *Client) Start(ctx context.Context, request Request) (Started, error) {
 		WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		EnableEagerStart:                         true, // a worker in this process takes the first task without being asked for
 		StaticSummary:                            fmt.Sprintf("%s, revision %d: %s", cmp.Or(name(revision), request.Workflow), revision.Number, request.Record),
 		TypedSearchAttributes: temporal.NewSearchAttributes(
 			temporal.NewSearchAttributeKeyKeyword(plan.AttributeWorkflow).ValueSet(request.Workflow),
