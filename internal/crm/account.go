@@ -10,6 +10,7 @@ import (
 type Account struct {
 	Name      string      `json:"name,omitempty" doc:"Name of the company, in tokens as account.name."`
 	TimeZone  string      `json:"time_zone,omitempty" doc:"IANA zone in which delays, windows and dates are read." default:"UTC"`
+	Fiscal    int         `json:"fiscal_year,omitempty" doc:"Month in which the fiscal year begins, 1 to 12, for filters with this_fiscal_year and the like; January, if left out." min:"1" max:"12"`
 	Sender    Sender      `json:"sender,omitzero" doc:"Who mail comes from unless it says otherwise."`
 	GDPR      bool        `json:"gdpr,omitempty" doc:"Send marketing mail only to people who opted in."`
 	Renewal   CalendarDay `json:"renewal,omitzero" doc:"Day on which the account renews, as 03-15: contacts that became non-marketing before count as such from then, if it comes before the first of the next month."`

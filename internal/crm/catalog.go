@@ -4,6 +4,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/millrace/millrace/internal/schema"
 )
@@ -85,6 +86,9 @@ type Catalog struct {
 	// the same and take the type that their use suggests.
 	Open bool
 
+	// FiscalYear is the month in which fiscal years begin; 0 is January.
+	FiscalYear time.Month
+
 	objects map[string]Object
 	lists   map[string]ActiveList
 }
@@ -126,6 +130,13 @@ func (c *Catalog) Add(object Object) {
 		}
 	}
 	c.objects[object.Name] = known
+}
+
+func (c *Catalog) fiscalYear() time.Month {
+	if c == nil {
+		return 0
+	}
+	return c.FiscalYear
 }
 
 // Object returns a declared object.

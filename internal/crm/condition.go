@@ -195,6 +195,11 @@ func (t propertyTest) condition(s setting, wanted Truth) Condition {
 		return Perhaps{}
 	case "updated_within", "not_updated_within":
 		return t.updateCondition(s, property, known, wanted)
+	case "updated_before", "updated_after":
+		if t.emptyMatches == (wanted == Yes) {
+			return Perhaps{}
+		}
+		return Every{Remembered{t.property.Text}, Perhaps{}}
 	case "known":
 		switch {
 		case t.known && t.emptyMatches:

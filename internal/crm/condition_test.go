@@ -50,7 +50,7 @@ func TestDatabaseDecides(t *testing.T) {
 			"{property: name, is: Ann}", "{property: name, not_in: [Ann, Bob]}", "{property: name, contains: nn}", "{property: name, starts_with: A}", "{property: name, ends_with: n}",
 			"{property: name, known: true}", "{property: name, is_not: Ann, empty: match}", "{property: score, gt: 5}", "{property: score, between: [1, 9]}", "{property: score, is: 5}",
 			"{property: vip, is: true}", "{property: interests, in: [a, b]}", "{property: interests, has_all: [a, b]}", "{property: interests, is_exactly: [a, b]}",
-			"{property: born, before: today}", "{property: seen, after: 2027-05-10}", "{property: seen, within_last: 3d}", "{property: born, within_next: 1w}", "{property: seen, more_than_ago: 36h}",
+			"{property: born, before: today}", "{property: born, is: this_month}", "{property: seen, between: [last_week, this_quarter]}", "{property: seen, after: last_year}", "{property: seen, after: 2027-05-10}", "{property: seen, within_last: 3d}", "{property: born, within_next: 1w}", "{property: seen, more_than_ago: 36h}",
 			"{property: seen, not_between: [2027-05-01, now]}", "{property: note, updated_within: 3d}", "{list: vip}", "{workflow: welcome}", "{subscription: news, is: not_specified}",
 			"{event: page_viewed, within: 7d, at_least: 2}", "{associated: company, label: employer, where: {property: score, gte: 5}}",
 			"{any: [{not: {list: vip}}, {all: [{property: score, lt: 3}, {property: born, is: today}]}]}",

@@ -353,6 +353,9 @@ func (u PropertyUse) Check(property Property, d *schema.Diagnostics) {
 	if used.takes == takesHistory && !property.Calculated.IsZero() {
 		d.Warningf(u.Pos, codeWrongValue, "%s is calculated and has no history: %s never matches", u.Name, u.Operator)
 	}
+	if used.takes == takesMoment && used.holds == nil { // the time of a change, whatever the property's type
+		return
+	}
 	for _, operand := range u.constants {
 		if err := fits(operand.text, property); err != nil {
 			problem := d.Errorf(operand.pos, codeWrongValue, "%s: %s", u.Name, reason(err))
@@ -699,10 +702,11 @@ func (r *filterReader) ordered(name string, operands []constant) {
 	for _, operand := range operands {
 		_, isNumber := asNumber(operand.text)
 		_, isMoment := (comparison{zone: time.UTC}).operandMoment(operand.text)
-		momentOnly := name == "before" || name == "after"
+		momentOnly := strings.HasSuffix(name, "before") || strings.HasSuffix(name, "after")
 		switch {
 		case momentOnly && (!isMoment || operand.kind == schema.Number):
-			r.d.Errorf(operand.pos, codeWrongValue, "%s needs a date such as 2027-05-10, a time, now or today; found %q", name, clip(operand.text))
+			r.d.Errorf(operand.pos, codeWrongValue, "%s needs a date such as 2027-05-10, a time, or a word for one such as now, today or this_month; found %q", name, clip(operand.text)).
+				Suggest(operand.text, relativeWords())
 		case !isMoment && !isNumber:
 			r.d.Errorf(operand.pos, codeWrongValue, "%s needs a number, a date or a time; found %q", name, clip(operand.text))
 		}

@@ -238,7 +238,7 @@ func (t propertyTest) match(ctx context.Context, e *evaluation) (Truth, error) {
 	switch t.operator.name {
 	case "was_ever", "was_never":
 		return t.matchHistory(ctx, e)
-	case "updated_within", "not_updated_within":
+	case "updated_within", "not_updated_within", "updated_before", "updated_after":
 		return t.matchUpdate(ctx, e)
 	}
 	text, property, err := e.value(ctx, t.property.Text)
@@ -272,7 +272,7 @@ func (t propertyTest) compare(e *evaluation, text string, property Property, ope
 	if kind == "" {
 		kind = suggested(t.operator, operands)
 	}
-	return comparison{text: text, kind: kind, operands: operands, stored: !t.other.IsZero(), duration: t.duration, now: e.Now, zone: e.Zone}
+	return comparison{text: text, kind: kind, operands: operands, stored: !t.other.IsZero(), duration: t.duration, now: e.Now, zone: e.Zone, fiscal: e.Catalog.fiscalYear()}
 }
 
 // suggested is the type of an undeclared property.
@@ -302,10 +302,15 @@ func suggestedBy(operand constant) PropertyType {
 	case schema.Bool:
 		return TypeBool
 	}
-	if guess := Infer(operand.text); guess == TypeDate || guess == TypeDatetime || operand.text == "now" || operand.text == "today" {
+	if guess := Infer(operand.text); guess == TypeDate || guess == TypeDatetime || isRelative(operand) {
 		return TypeDatetime
 	}
 	return TypeString
+}
+
+func isRelative(operand constant) bool {
+	_, is := readRelative(operand.text)
+	return is
 }
 
 // versions returns the history of the tested property, newest first. It is unknown for calculated
@@ -347,7 +352,7 @@ func (t propertyTest) matchHistory(ctx context.Context, e *evaluation) (Truth, e
 	return most, nil
 }
 
-// matchUpdate answers updated_within and not_updated_within.
+// matchUpdate answers updated_within, not_updated_within, updated_before and updated_after.
 func (t propertyTest) matchUpdate(ctx context.Context, e *evaluation) (Truth, error) {
 	versions, _, known, err := t.versions(ctx, e)
 	if err != nil || !known {
@@ -357,9 +362,35 @@ func (t propertyTest) matchUpdate(ctx context.Context, e *evaluation) (Truth, er
 		return truthOf(t.emptyMatches), nil
 	}
 	at := versions[0].At
+	if t.operator.takes == takesMoment {
+		return t.compareUpdate(ctx, e, at)
+	}
 	updated := truthOf(!at.Before(startOfLast(e.Now, t.duration, e.Zone)) && !at.After(e.Now)).when(!at.IsZero())
 	if t.operator.name == "not_updated_within" {
 		updated = updated.not()
 	}
 	return updated, nil
+}
+
+// compareUpdate puts the time of the last change before or after a day, a time, or the last change of another property.
+func (t propertyTest) compareUpdate(ctx context.Context, e *evaluation, at time.Time) (Truth, error) {
+	var other moment
+	var known bool
+	if t.other.IsZero() {
+		other, known = t.compare(e, "", Property{Type: TypeDatetime}, nil).operandMoment(t.operands[0].text)
+	} else {
+		versions, _, remembered, err := propertyTest{property: t.other}.versions(ctx, e)
+		if err != nil || remembered && len(versions) == 0 {
+			return truthOf(t.emptyMatches), err
+		}
+		if known = remembered && !versions[0].At.IsZero(); known {
+			other = momentOf(versions[0].At, e.Zone)
+		}
+	}
+	order := momentOf(at, e.Zone).compare(other)
+	return truthOf(order != 0 && order < 0 == (t.operator.name == "updated_before")).when(known && !at.IsZero()), nil
+}
+
+func momentOf(at time.Time, zone *time.Location) moment {
+	return moment{day: DateOf(at, zone), at: at}
 }

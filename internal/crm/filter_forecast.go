@@ -3,7 +3,6 @@ package crm
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -131,7 +130,7 @@ func (t eventTest) forecast(ctx context.Context, e *evaluation) (forecast, error
 	}
 	h := e.horizon()
 	for _, event := range events {
-		at := moment{day: DateOf(event.At, e.Zone), at: event.At}
+		at := momentOf(event.At, e.Zone)
 		h.reaches(at)
 		if t.limited {
 			h.reachesAfter(at, t.within)
@@ -182,7 +181,7 @@ func (t propertyTest) forecast(ctx context.Context, e *evaluation) (forecast, er
 // followsTime tells whether the answer depends on the present.
 func (t propertyTest) followsTime() bool {
 	return t.operator.takes == takesDuration ||
-		slices.ContainsFunc(t.operands, func(one constant) bool { return isPresent(one.text) })
+		slices.ContainsFunc(t.operands, isRelative)
 }
 
 // watch notes when a value comes to stand otherwise to what the test compares it with.
@@ -200,11 +199,15 @@ func (t propertyTest) watch(h *horizon, value moment) {
 		h.reachesAfter(value, t.duration.Neg())
 	}
 	for _, operand := range t.operands {
-		switch strings.TrimSpace(operand.text) {
-		case "now":
+		word, is := readRelative(operand.text)
+		switch {
+		case !is:
+		case word.unit == "":
 			h.reaches(value)
-		case "today":
-			h.reaches(moment{isDay: true, day: value.day})
+		default: // when the value begins and ceases to lie in the span that the word stands for
+			first, last := relative{word.unit, -word.offset}.days(value.day, h.fiscal)
+			h.begins(first)
+			h.begins(last.AddDays(1))
 		}
 	}
 }
@@ -219,7 +222,11 @@ func (t propertyTest) watchHistory(ctx context.Context, e *evaluation, h *horizo
 			}
 			continue
 		}
-		at := moment{day: DateOf(version.At, e.Zone), at: version.At}
+		at := momentOf(version.At, e.Zone)
+		if t.operator.takes == takesMoment {
+			t.watch(h, at)
+			break
+		}
 		h.reaches(at)
 		h.reachesAfter(at, t.duration)
 		break // the newest one counts
@@ -235,12 +242,15 @@ const clockChange = 27 * time.Hour
 
 // horizon keeps the first of the instants after now that it is told of.
 type horizon struct {
-	now   time.Time
-	zone  *time.Location
-	first time.Time
+	now    time.Time
+	zone   *time.Location
+	fiscal time.Month // in which fiscal years begin
+	first  time.Time
 }
 
-func (e *evaluation) horizon() horizon { return horizon{now: e.Now, zone: e.Zone} }
+func (e *evaluation) horizon() horizon {
+	return horizon{now: e.Now, zone: e.Zone, fiscal: e.Catalog.fiscalYear()}
+}
 
 // at notes an instant, or the first whole microsecond after it.
 func (h *horizon) at(t time.Time) {
@@ -266,15 +276,27 @@ func (h *horizon) edges(value moment) []time.Time {
 	}
 	var edges []time.Time
 	for n := -1; n <= 2; n++ {
-		day := value.day.AddDays(n)
-		start := day.In(h.zone)
-		edges = append(edges, start)
-		if _, change := start.ZoneBounds(); !change.IsZero() && change.Sub(start) < 2*clockChange {
-			_, offset := change.Zone()
-			edges = append(edges, change, day.In(time.UTC).Add(-time.Duration(offset)*time.Second))
-		}
+		edges = append(edges, h.dawns(value.day.AddDays(n))...)
 	}
 	return edges
+}
+
+// dawns are the instants at which a day may begin.
+func (h *horizon) dawns(day Date) []time.Time {
+	start := day.In(h.zone)
+	_, change := start.ZoneBounds()
+	if change.IsZero() || change.Sub(start) >= 2*clockChange {
+		return []time.Time{start}
+	}
+	_, offset := change.Zone()
+	return []time.Time{start, change, day.In(time.UTC).Add(-time.Duration(offset) * time.Second)}
+}
+
+// begins notes when a day begins.
+func (h *horizon) begins(day Date) {
+	for _, dawn := range h.dawns(day) {
+		h.around(dawn)
+	}
 }
 
 // reaches notes when now comes to a value.

@@ -18,6 +18,11 @@ func TestNextChange(t *testing.T) {
 	for source, want := range map[string]string{
 		"{property: email, is: x}":                 "",
 		"{property: birthday, is: today}":          "2027-05-10T22:00:00Z",
+		"{property: birthday, is: this_week}":      "2027-05-16T22:00:00Z",
+		"{property: birthday, is: next_month}":     "",
+		"{property: soon_at, is: last_quarter}":    "2027-06-30T22:00:00Z",
+		"{property: plan, updated_after: now}":     "",
+		"{property: plan, updated_before: today}":  "",
 		"{property: tomorrow, before: now}":        "2027-05-10T22:00:00Z",
 		"{property: seen_at, within_last: 12h}":    "2027-05-10T10:30:00Z",
 		"{property: soon_at, after: now}":          "2027-05-13T21:59:59Z",
@@ -137,7 +142,7 @@ func drawn(random *rand.Rand, around time.Time, zone *time.Location) crm.FilterE
 	}
 	catalog := crm.NewCatalog(crm.Object{Name: "contact", Properties: crm.Properties{{Name: "day", Type: crm.TypeDate}, {Name: "time", Type: crm.TypeDatetime}}},
 		crm.Object{Name: "company"})
-	catalog.Open = true
+	catalog.Open, catalog.FiscalYear = true, time.April
 	ref := crm.Ref{Object: "contact", ID: "1"}
 	record := store.records[ref]
 	return crm.FilterEnv{Records: store, Ref: ref, Record: &record, Now: drawnTime(random, around), Zone: zone, Catalog: catalog}
@@ -147,7 +152,7 @@ func drawn(random *rand.Rand, around time.Time, zone *time.Location) crm.FilterE
 func drawnFilter(random *rand.Rand, around time.Time, depth int) string {
 	property := []string{"day", "time", "free", "plain"}[random.IntN(4)]
 	duration := []string{"0d", "1d", "2d", "36h", "1d12h", "1h", "90s", "3d1h", "1w"}[random.IntN(9)]
-	constant := []string{"now", "today", drawnTime(random, around).Format(time.DateOnly), "'" + drawnTime(random, around).Format(time.RFC3339Nano) + "'"}[random.IntN(4)]
+	constant := []string{"now", "today", "yesterday", "this_week", "next_month", "last_quarter", "this_year", "next_fiscal_quarter", drawnTime(random, around).Format(time.DateOnly), "'" + drawnTime(random, around).Format(time.RFC3339Nano) + "'"}[random.IntN(10)]
 	if depth > 0 && random.IntN(2) == 0 {
 		inner := []string{drawnFilter(random, around, depth-1), drawnFilter(random, around, depth-1)}
 		switch random.IntN(4) {
@@ -160,7 +165,9 @@ func drawnFilter(random *rand.Rand, around time.Time, depth int) string {
 		}
 		return "{all: [" + strings.Join(inner, ", ") + "]}"
 	}
-	switch random.IntN(8) {
+	switch random.IntN(9) {
+	case 6:
+		return fmt.Sprintf("{property: time, %s: %s}", []string{"updated_before", "updated_after"}[random.IntN(2)], constant)
 	case 0:
 		return fmt.Sprintf("{event: page_viewed, within: %s, at_least: %d}", duration, 1+random.IntN(2))
 	case 1:

@@ -16,7 +16,7 @@ func filterStore(t testing.TB) crm.FilterEnv {
 	t.Helper()
 	store := oneContact(map[string]string{
 		"email": "Ada@Example.com", "country": "IT", "company": "it", "score": "12.5", "age": "36", "plan": "gold", "interests": "golf;chess", "vip": "true",
-		"birthday": "2027-05-10", "yesterday": "2027-05-09", "tomorrow": "2027-05-11", "week_ago": "2027-05-03",
+		"birthday": "2027-05-10", "yesterday": "2027-05-09", "tomorrow": "2027-05-11", "week_ago": "2027-05-03", "in_april": "2027-04-15",
 		"seen_at":     "2027-05-09T22:30:00Z", // 00:30 on the 10th in Rome
 		"old_at":      "2027-05-06T21:59:59Z", // last second of the 6th in Rome
 		"new_at":      "2027-05-07T22:00:00Z", // first second of the 8th in Rome
@@ -41,7 +41,7 @@ func filterStore(t testing.TB) crm.FilterEnv {
 	store.memberships = map[string]crm.Membership{"welcome": {Active: true, Ever: true}, "old": {Ever: true, Completed: true}}
 	store.subscriptions = map[string]string{"newsletter": "opted_in"}
 	catalog := crm.Builtin()
-	catalog.Open = true
+	catalog.Open, catalog.FiscalYear = true, time.November
 	catalog.Add(mustDecode[crm.Object](t, `
 object: contact
 properties:
@@ -52,6 +52,7 @@ properties:
   yesterday: {type: date}
   tomorrow: {type: date}
   week_ago: {type: date}
+  in_april: {type: date}
   seen_at: {type: datetime}
   old_at: {type: datetime}
   new_at: {type: datetime}
@@ -93,9 +94,17 @@ func TestFiltersMatch(t *testing.T) {
 			"{property: birthday, within_last: 3d}", "{property: week_ago, within_last: 7d}", "{property: week_ago, more_than_ago: 6d}", "{property: week_ago, not_within_last: 6d}",
 			"{property: new_at, within_last: 2d}", "{property: old_at, more_than_ago: 3d}", "{property: seen_at, within_last: 12h}", "{property: birthday, within_next: 1d}",
 			"{property: tomorrow, within_next: 1d}", "{property: soon_at, within_next: 3d}", "{property: soon_at, more_than_ahead: 2d}", "{property: tomorrow, more_than_ahead: 0d}", "{property: tomorrow, not_within_last: 5d}",
+			// spans of days in words
+			"{property: yesterday, is: yesterday}", "{property: tomorrow, is: tomorrow}", "{property: birthday, is: this_week}", "{property: yesterday, is: last_week}", "{property: week_ago, is: last_week}",
+			"{property: soon_at, is: this_week}", "{property: old_at, is: this_month}", "{property: seen_at, in: [last_month, this_quarter]}", "{property: birthday, between: [last_year, this_year]}",
+			"{property: yesterday, before: this_week}", "{property: yesterday, after: last_month}", "{property: tomorrow, lt: next_week}", "{property: tomorrow, gte: this_week}", "{property: birthday, lte: this_quarter}",
+			"{property: birthday, is_not: next_quarter}", "{property: birthday, is: this_fiscal_quarter}", "{property: birthday, is: this_fiscal_year}", "{property: birthday, after: last_fiscal_year}", "{property: in_april, is: this_quarter}", "{property: in_april, is: last_fiscal_quarter}",
 			// history
 			"{property: plan, was_ever: Free}", "{property: plan, was_never: silver}", "{property: plan, was_ever: [silver, gold]}", "{property: cleared, was_ever: {contains: ONC}}",
 			"{property: plan, updated_within: 2d}", "{property: plan, not_updated_within: 1d}", "{property: country, was_ever: it}", "{property: cleared, updated_within: 1d}", "{property: nickname, was_never: x, empty: match}",
+			"{property: plan, updated_after: 2027-05-07}", "{property: plan, updated_before: today}", "{property: plan, updated_after: last_month}", "{property: plan, updated_before: '2027-05-08T10:00:01Z'}",
+			"{property: plan, updated_before: {property: cleared}}", "{property: cleared, updated_after: {property: plan}}", "{property: nickname, updated_before: today, empty: match}",
+			"{property: plan, updated_after: {property: nickname}, empty: match}",
 			// two properties
 			"{property: company, is: {property: country}}", "{property: score, lt: {property: age}}", "{property: yesterday, before: {property: birthday}}", "{property: tomorrow, after: {property: seen_at}}",
 			"{property: birthday, is: {property: seen_at}}", "{property: score, gt: {property: nickname}, empty: match}",
@@ -114,6 +123,10 @@ func TestFiltersMatch(t *testing.T) {
 			"{property: score, gt: 12.5}", "{property: score, between: [13, 20]}", "{property: free_text, is: 5}", "{property: interests, is: Golf}", "{property: interests, is_exactly: [golf]}",
 			"{property: interests, has_all: [golf, polo]}", "{property: interests, contains: gol}", "{property: seen_at, is: 2027-05-09}", "{property: birthday, before: today}", "{property: birthday, after: 2027-05-10}",
 			"{property: new_at, within_last: 1d}", "{property: old_at, within_last: 3d}", "{property: tomorrow, within_last: 3d}", "{property: soon_at, within_next: 2d}", "{property: yesterday, within_next: 2d}", "{property: yesterday, more_than_ahead: 0d}",
+			"{property: birthday, is: last_week}", "{property: yesterday, is: this_week}", "{property: birthday, is: yesterday}", "{property: birthday, before: this_week}", "{property: birthday, after: this_month}",
+			"{property: birthday, is: last_fiscal_year}", "{property: birthday, before: this_fiscal_year, empty: match}", "{property: in_april, is: this_fiscal_quarter}", "{property: birthday, between: [next_month, next_year]}", "{property: nickname, is: this_month}", "{property: free_text, is: this_month}",
+			"{property: plan, updated_before: 2027-05-08}", "{property: plan, updated_after: 2027-05-08}", "{property: plan, updated_after: this_week}", "{property: plan, updated_after: {property: cleared}}", "{property: plan, updated_before: {property: plan}}",
+			"{property: nickname, updated_after: last_year}", "{property: plan, updated_before: {property: nickname}}",
 			"{property: plan, was_ever: silver}", "{property: plan, was_never: gold}", "{property: plan, was_ever: free}", "{property: plan, updated_within: 1d}",
 			"{property: score, gt: {property: nickname}}", "{property: nickname, is_not: {property: country}}", "{list: banned}", "{workflow: old}", "{workflow: welcome, status: goal_met}",
 			"{subscription: newsletter, is: opted_out}", "{form: contact-us}", "{event: page_viewed, at_least: 4}", "{event: email_opened}", "{event: page_viewed, within: 10m}",
@@ -123,7 +136,8 @@ func TestFiltersMatch(t *testing.T) {
 		crm.Unknown: {
 			"{property: free_text, gt: 5}", "{not: {property: free_text, gt: 5}}", "{property: rank, was_ever: 1}", "{property: rank, was_never: 1}", "{property: rank, updated_within: 1d}",
 			"{any: [{list: x}, {property: free_text, gt: 5}]}", "{all: [{list: vip}, {property: free_text, gt: 5}]}", "{event: page_viewed, where: {property: url, gt: 5}}",
-			"{property: country, updated_within: 1d}", // changed before there was a history
+			"{property: country, updated_within: 1d}", "{property: country, updated_before: today}", // changed before there was a history
+			"{property: plan, updated_after: {property: country}}", "{property: rank, updated_before: today}", "{property: plan, updated_after: {property: rank}}",
 		},
 	}
 	env := filterStore(t)

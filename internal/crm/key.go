@@ -180,7 +180,7 @@ func numbersUpTo(limit Number, included bool) ranges {
 func momentsUpTo(limit moment, included bool, zone *time.Location) ranges {
 	day, at := limit.day, limit.at
 	if included {
-		day, at = day.AddDays(1), at.Add(1)
+		day, at = limit.lastDay().AddDays(1), at.Add(1)
 	}
 	days := KeyRange{dayRegion, dayKey(day)}
 	if limit.isDay {

@@ -25,7 +25,7 @@ const (
 	takesAny                          // a value or a list of values
 	takesOrdered                      // a number, day, time or {property: B}
 	takesPair                         // two of these, the lesser first
-	takesMoment                       // a day, a time or {property: B}
+	takesMoment                       // a day, a time, a word for one, or {property: B}
 	takesDuration                     // a duration
 	takesBool                         // true or false
 	takesHistory                      // a value, a list of values, or another operator with its operand
@@ -70,6 +70,8 @@ var propertyOperators = []operator{
 	{"was_never", takesHistory, nil, nil},
 	{"updated_within", takesDuration, nil, nil},
 	{"not_updated_within", takesDuration, nil, nil},
+	{"updated_before", takesMoment, nil, nil},
+	{"updated_after", takesMoment, nil, nil},
 }
 
 // historyOperators are those that may stand within was_ever and was_never.
@@ -107,6 +109,7 @@ type comparison struct {
 	duration Duration
 	now      time.Time
 	zone     *time.Location
+	fiscal   time.Month // in which fiscal years begin
 }
 
 func negated(holds func(comparison) Truth) func(comparison) Truth {
@@ -178,7 +181,7 @@ func (c comparison) between() Truth {
 }
 
 // order compares the value with an operand: numbers by size, times exactly, and days with days and
-// times by the day in the zone. It is unknown when one of them is neither.
+// times by the day in the zone. What lies within a span of days is equal to it. It is unknown when one of them is neither.
 func (c comparison) order(operand string) (order int, known bool) {
 	if c.kind != TypeDate && c.kind != TypeDatetime {
 		value, valueErr := ParseNumber(strings.TrimSpace(c.text))
@@ -195,31 +198,41 @@ func (c comparison) order(operand string) (order int, known bool) {
 	if !valueKnown || !otherKnown {
 		return 0, false
 	}
-	if value.isDay || other.isDay {
-		return value.day.Compare(other.day), true
-	}
-	return value.at.Compare(other.at), true
+	return value.compare(other), true
 }
 
-// moment is a day or an instant together with its day in the zone.
+// moment is a day, a span of days, or an instant together with its day in the zone.
 type moment struct {
 	isDay bool
 	day   Date
+	last  Date // of a span; zero = it is one day
 	at    time.Time
 }
 
-// operandMoment reads a day or an instant; a filter may also write out `now` or `today`.
-func (c comparison) operandMoment(text string) (moment, bool) {
-	if c.stored || !isPresent(text) {
-		return readMoment(text, c.zone)
+// compare returns -1 when m is before other, 1 when it is after; within a span of days it is neither.
+func (m moment) compare(other moment) int {
+	switch {
+	case !m.isDay && !other.isDay:
+		return m.at.Compare(other.at)
+	case m.day.Compare(other.lastDay()) > 0:
+		return 1
 	}
-	return moment{isDay: strings.TrimSpace(text) == "today", day: DateOf(c.now, c.zone), at: c.now}, true
+	return min(0, m.day.Compare(other.day))
 }
 
-// isPresent tells whether a constant stands for the present.
-func isPresent(text string) bool {
-	text = strings.TrimSpace(text)
-	return text == "now" || text == "today"
+func (m moment) lastDay() Date {
+	if m.last.IsZero() {
+		return m.day
+	}
+	return m.last
+}
+
+// operandMoment reads a day or an instant; a filter may also say it in words.
+func (c comparison) operandMoment(text string) (moment, bool) {
+	if word, is := readRelative(text); is && !c.stored {
+		return word.moment(c.now, c.zone, c.fiscal), true
+	}
+	return readMoment(text, c.zone)
 }
 
 // readMoment reads a day or an instant.
@@ -232,7 +245,7 @@ func readMoment(text string, zone *time.Location) (moment, bool) {
 	if err != nil {
 		return moment{}, false
 	}
-	return moment{day: DateOf(at, zone), at: at}, true
+	return momentOf(at, zone), true
 }
 
 // withinLast holds from the start of the day that lies the duration back until now, so it is anchored

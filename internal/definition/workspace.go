@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/millrace/millrace/internal/action"
 	"github.com/millrace/millrace/internal/crm"
@@ -73,6 +74,7 @@ func ReadWorkspace(folder fs.FS, kinds []action.Kind) (*Workspace, schema.Diagno
 	for _, name := range w.paths() { // what definitions refer to, before the definitions
 		r.read(name)
 	}
+	w.Catalog.FiscalYear = time.Month(w.Account.Fiscal)
 	w.Catalog.CheckCalculations(&r.found)
 	for _, email := range w.Emails {
 		r.checkTokens(email.Tokens())

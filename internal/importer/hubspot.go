@@ -233,6 +233,10 @@ type operationDocument struct {
 	LowerTimePoint         *timePoint `json:"lowerBoundTimePoint"`
 	UpperTimePoint         *timePoint `json:"upperBoundTimePoint"`
 	Endpoint               text       `json:"endpointBehavior"`
+	TimeUnit               text       `json:"timeUnit"`
+	TimeUnitCount          text       `json:"timeUnitCount"`
+	UseFiscalYear          text       `json:"useFiscalYear"`
+	FiscalYearStart        text       `json:"fiscalYearStart"`
 	LowerEndpoint          text       `json:"lowerBoundEndpointBehavior"`
 	UpperEndpoint          text       `json:"upperBoundEndpointBehavior"`
 }
@@ -254,8 +258,11 @@ type timePoint struct {
 }
 
 type indexPoint struct {
-	Type text `json:"referenceType"`
-	Hour text `json:"hour"`
+	Type  text `json:"referenceType"`
+	Month text `json:"month"`
+	Week  text `json:"dayOfWeek"`
+	Day   text `json:"day"`
+	Hour  text `json:"hour"`
 }
 
 type refineDocument struct {

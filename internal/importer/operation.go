@@ -34,7 +34,7 @@ type operation struct {
 	operand   func(operationDocument) (*yaml.Node, error)
 }
 
-// operations by type. TIME_POINT and TIME_RANGED are apart: see point.go.
+// operations by type. TIME_POINT, TIME_RANGED and CALENDAR_DATE are apart: see point.go.
 var operations = map[text]operation{
 	"STRING": {crm.TypeString, map[text]string{
 		"IS_EQUAL_TO": "is", "IS_NOT_EQUAL_TO": "is_not", "CONTAINS": "contains", "DOES_NOT_CONTAIN": "not_contains",
@@ -73,8 +73,9 @@ var operations = map[text]operation{
 	"ROLLING_PROPERTY_UPDATED": {"", map[text]string{
 		"UPDATED_IN_LAST_X_DAYS": "updated_within", "NOT_UPDATED_IN_LAST_X_DAYS": "not_updated_within",
 	}, someDays},
-	"COMPARATIVE_DATE":   {crm.TypeDatetime, map[text]string{"IS_BEFORE": "before", "IS_AFTER": "after"}, nil},
-	"COMPARATIVE_STRING": {crm.TypeString, map[text]string{"IS_EQUAL_TO": "is", "IS_NOT_EQUAL_TO": "is_not"}, nil},
+	"COMPARATIVE_DATE":             {crm.TypeDatetime, map[text]string{"IS_BEFORE": "before", "IS_AFTER": "after"}, nil},
+	"COMPARATIVE_PROPERTY_UPDATED": {"", map[text]string{"IS_BEFORE": "updated_before", "IS_AFTER": "updated_after"}, nil},
+	"COMPARATIVE_STRING":           {crm.TypeString, map[text]string{"IS_EQUAL_TO": "is", "IS_NOT_EQUAL_TO": "is_not"}, nil},
 }
 
 var betweens = map[text]string{"IS_BETWEEN": "between", "IS_NOT_BETWEEN": "not_between"}
@@ -101,6 +102,8 @@ func (o operationDocument) spell() (propertyCheck, error) {
 		return o.spellPoint()
 	case "TIME_RANGED":
 		return o.spellRange()
+	case "CALENDAR_DATE":
+		return o.spellCalendar()
 	}
 	spelling := kind.operators[o.Operator]
 	if !known || spelling == "" {

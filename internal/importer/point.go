@@ -3,6 +3,7 @@ package importer
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,6 +54,65 @@ func spanNode(span crm.Duration) (*yaml.Node, error) {
 type relative struct {
 	today  bool
 	offset crm.Duration
+}
+
+// periods are the spans of days that have words in our language.
+var periods = map[text]string{
+	"WEEK": "week", "MONTH": "month", "QUARTER": "quarter", "YEAR": "year", "FISCAL_QUARTER": "fiscal_quarter", "FISCAL_YEAR": "fiscal_year",
+}
+
+// period is our word for the span that begins at an INDEXED point, such as this_month, or "".
+func (p *timePoint) period() string {
+	if p == nil || p.TimeType != "INDEXED" || p.Index == nil || p.Index.Hour != "" {
+		return ""
+	}
+	first := func(value text, is ...text) bool {
+		return value == "" || slices.Contains(is, text(strings.ToUpper(string(value))))
+	}
+	word := periods[p.Index.Type]
+	if word == "" || !first(p.Index.Day, "1") || !first(p.Index.Month) || !first(p.Index.Week, "MONDAY") {
+		return ""
+	}
+	which := "this_"
+	for unit, amount := range p.Offset {
+		switch {
+		case amount == "" || amount == "0":
+		case which != "this_" || strings.TrimSuffix(strings.ToUpper(unit), "S") != strings.TrimPrefix(string(p.Index.Type), "FISCAL_"):
+			return ""
+		default:
+			if which = map[text]string{"-1": "last_", "1": "next_"}[amount]; which == "" {
+				return ""
+			}
+		}
+	}
+	return which + word
+}
+
+// spellCalendar finds our spelling of a test of whether a day lies in this, the last or the next span of days.
+func (o operationDocument) spellCalendar() (propertyCheck, error) {
+	check := propertyCheck{operator: "is", shape: shape{kind: crm.TypeDatetime}}
+	which := map[text]string{"IN_THIS_TIME_UNIT": "this", "IN_THIS_TIME_UNIT_SO_FAR": "this", "IN_LAST_TIME_UNIT": "last", "IN_NEXT_TIME_UNIT": "next"}[o.Operator]
+	unit := periods[o.TimeUnit]
+	word := which + "_" + unit
+	if o.TimeUnit == "DAY" {
+		word = map[string]string{"this": "today", "last": "yesterday", "next": "tomorrow"}[which]
+	}
+	switch {
+	case which == "" || word == "" || unit == "" && o.TimeUnit != "DAY":
+		return check, fmt.Errorf("the operator %s of %s has no spelling", quote(string(o.Operator)), quote(string(o.TimeUnit)))
+	case o.TimeUnitCount != "" && o.TimeUnitCount != "1":
+		return check, fmt.Errorf("a span of %s times %s has no spelling", o.TimeUnitCount, o.TimeUnit)
+	case !o.UseFiscalYear.yes() || o.FiscalYearStart == "JANUARY" || unit != "quarter" && unit != "year":
+	case o.FiscalYearStart == "":
+		word = which + "_fiscal_" + unit
+	default:
+		return check, fmt.Errorf("say fiscal_year: %d in millrace.yaml, and write %s_fiscal_%s here", months[o.FiscalYearStart], which, unit)
+	}
+	check.operand = str(word)
+	if o.Operator == "IN_THIS_TIME_UNIT_SO_FAR" {
+		check.operator, check.operand = "between", list(str(word), str("now"))
+	}
+	return check, nil
 }
 
 // relative reads an INDEXED point. An offset in days from now counts as hours, so that it stays exact.
@@ -142,9 +202,26 @@ func (o operationDocument) spellPoint() (propertyCheck, error) {
 // spellUpdate finds our spelling of tests of when a property was last changed.
 func (o operationDocument) spellUpdate(check propertyCheck, since *timePoint) (propertyCheck, error) {
 	check.shape.kind = ""
+	if o.TimePoint == since {
+		check.operator = map[text]string{"IS_BEFORE": "updated_before", "IS_AFTER": "updated_after"}[o.Operator]
+		switch word := since.period(); {
+		case since.TimeType == "PROPERTY_REFERENCED" && since.Reference == "UPDATED_AT":
+			check.other = string(since.Property)
+			return check, nil
+		case since.TimeType == "DATE":
+			at, err := since.instant()
+			if err == nil {
+				check.operand, err = moment(at)
+			}
+			return check, err
+		case word != "" && o.Operator == "IS_BEFORE":
+			check.operand = str(word)
+			return check, nil
+		}
+	}
 	point, err := since.relative()
 	if err != nil {
-		return check, errors.New("the time of its last change can only be compared with a span until now")
+		return check, errors.New("the time of its last change cannot be compared with that")
 	}
 	check.operator = map[text]string{
 		"IS_AFTER": "updated_within", "IS_BETWEEN": "updated_within", "IS_BEFORE": "not_updated_within", "IS_NOT_BETWEEN": "not_updated_within",
@@ -155,6 +232,12 @@ func (o operationDocument) spellUpdate(check propertyCheck, since *timePoint) (p
 
 // spellRelative finds our spelling of a comparison with a point that moves.
 func (o operationDocument) spellRelative(check propertyCheck) (propertyCheck, error) {
+	if word := o.TimePoint.period(); word != "" { // the instant at which it begins
+		if check.operand = str(word); o.Operator == "IS_AFTER" {
+			check.operator = "gte"
+		}
+		return check, nil
+	}
 	point, err := o.TimePoint.relative()
 	if err != nil {
 		return check, err
@@ -190,6 +273,12 @@ func (o operationDocument) spellRange() (propertyCheck, error) {
 	}
 	if o.LowerTimePoint.TimeType == "DATE" {
 		return o.spellDates(check)
+	}
+	if word := o.LowerTimePoint.period(); word != "" && o.PropertyParser != "UPDATED_AT" {
+		if upper, err := o.UpperTimePoint.relative(); err == nil && upper == (relative{}) {
+			check.operand = list(str(word), str("now"))
+			return check, nil
+		}
 	}
 	lower, err := o.LowerTimePoint.relative()
 	if err != nil {

@@ -56,6 +56,11 @@ func (d drawing) value() string {
 	return pick(d, d.text, d.number, d.moment, d.moment, func() string { return pick(d, "golf", "chess", "golf;chess", "polo;golf;chess", ";", "chess;golf", "") })()
 }
 
+// word is a time that goes with the present.
+func (d drawing) word() string {
+	return pick(d, "now", "yesterday", "today", "tomorrow", pick(d, "last_", "this_", "next_")+pick(d, "week", "month", "quarter", "year", "fiscal_quarter", "fiscal_year"))
+}
+
 // drawnProperties are declared with every type after they were written as texts, so values of wrong types are among
 // them. The last two have no index.
 var drawnProperties = crm.Properties{
@@ -75,7 +80,7 @@ func drawnCatalog(t testing.TB, typed bool) *crm.Catalog {
 	}
 	properties = append(properties, crm.Property{Name: "rank", Type: crm.TypeNumber, Calculated: formula(t, `"record.score * 10"`), Indexed: true})
 	catalog := crm.NewCatalog(crm.Object{Name: "contact", Properties: properties}, crm.Object{Name: "company", Properties: properties})
-	catalog.Open = true
+	catalog.Open, catalog.FiscalYear = true, time.April
 	catalog.AddList(crm.ActiveList{Name: "active", Object: "contact", Filter: filter(t, `{"any": [{"property": "score", "gt": 5}, {"list": "nested"}]}`)})
 	catalog.AddList(crm.ActiveList{Name: "nested", Object: "contact", Filter: filter(t, `{"all": [{"not": {"property": "note", "contains": "a"}}, {"list": "vip"}]}`)})
 	catalog.AddList(crm.ActiveList{Name: "snake", Object: "contact", Filter: filter(t, `{"any": [{"list": "snake"}, {"property": "score", "gt": 50}]}`)})
@@ -213,7 +218,7 @@ func (d drawing) filter(depth int) any {
 	if d.IntN(4) == 0 {
 		found["empty"] = "match"
 	}
-	operand := func() string { return pick(d, d.value, d.value, func() string { return pick(d, "now", "today") })() }
+	operand := func() string { return pick(d, d.value, d.value, d.word)() }
 	several := func() (texts []string) {
 		for range 1 + d.IntN(3) {
 			texts = append(texts, operand())
@@ -222,7 +227,7 @@ func (d drawing) filter(depth int) any {
 	}
 	switch operator := pick(d, "is", "is_not", "in", "not_in", "contains", "not_contains", "starts_with", "ends_with", "known", "gt", "gte", "lt", "lte", "between", "not_between",
 		"before", "after", "within_last", "not_within_last", "within_next", "more_than_ago", "more_than_ahead", "has_all", "is_exactly", "is_not_exactly", "was_ever", "was_never",
-		"updated_within", "not_updated_within"); operator {
+		"updated_within", "not_updated_within", "updated_before", "updated_after"); operator {
 	case "known":
 		found[operator] = d.IntN(2) == 0
 	case "in", "not_in", "contains", "not_contains", "starts_with", "ends_with", "has_all", "is_exactly", "is_not_exactly":
@@ -230,11 +235,11 @@ func (d drawing) filter(depth int) any {
 	case "was_ever", "was_never":
 		found[operator] = pick[any](d, several(), object("starts_with", d.text()))
 	case "gt", "gte", "lt", "lte":
-		found[operator] = pick[any](d, d.number(), d.moment(), object("property", pick(d, drawnProperties...).Name))
-	case "before", "after":
-		found[operator] = pick[any](d, d.time().Format(time.DateOnly), d.time().Format(time.RFC3339Nano), "now", "today", object("property", "seen"))
+		found[operator] = pick[any](d, d.number(), d.moment(), d.word(), object("property", pick(d, drawnProperties...).Name))
+	case "before", "after", "updated_before", "updated_after":
+		found[operator] = pick[any](d, d.time().Format(time.DateOnly), d.time().Format(time.RFC3339Nano), d.word(), d.word(), object("property", "seen"))
 	case "between", "not_between":
-		found[operator] = pick(d, []string{d.number(), d.number()}, []string{d.moment(), d.moment()})
+		found[operator] = pick(d, []string{d.number(), d.number()}, []string{d.moment(), d.moment()}, []string{d.word(), d.word()}, []string{d.moment(), d.word()})
 	case "is", "is_not":
 		found[operator] = pick[any](d, operand(), operand(), object("property", pick(d, drawnProperties...).Name))
 	default:

@@ -226,12 +226,13 @@ func digest(content []byte) string {
 // objects is a catalog as it is stored.
 type objects struct {
 	Open    bool             `json:"open,omitempty"`
+	Fiscal  time.Month       `json:"fiscal_year,omitempty"`
 	Objects []crm.Object     `json:"objects"`
 	Lists   []crm.ActiveList `json:"lists,omitempty"`
 }
 
 func listed(catalog *crm.Catalog) objects {
-	list := objects{Open: catalog.Open, Lists: catalog.ActiveLists()}
+	list := objects{Open: catalog.Open, Fiscal: catalog.FiscalYear, Lists: catalog.ActiveLists()}
 	for _, name := range catalog.Objects() {
 		object, _ := catalog.Object(name)
 		list.Objects = append(list.Objects, object)
@@ -367,7 +368,7 @@ func (r reader) Catalog(ctx context.Context) (catalog *crm.Catalog, err error) {
 			return nil, err
 		}
 		catalog = crm.NewCatalog(list.Objects...)
-		catalog.Open = list.Open
+		catalog.Open, catalog.FiscalYear = list.Open, list.Fiscal
 		for _, active := range list.Lists {
 			catalog.AddList(active)
 		}
