@@ -27,6 +27,7 @@ func TestReferenceIsFresh(t *testing.T) {
 	for name, content := range map[string]string{
 		"openapi.json":           string(openapi),
 		"actions.md":             actionReference(t, activities.Kinds()),
+		"definitions.md":         definitionReference(),
 		"definition.schema.json": string(described) + "\n",
 	} {
 		golden.Equal(t, filepath.Join("..", "docs", "reference", name), content)
@@ -68,6 +69,18 @@ next action, ` + "`failed`" + ` too.
 				fmt.Fprintf(&out, "| `%s` | %s | %s |\n", output.Name, output.Type, output.Doc)
 			}
 		}
+	}
+	return out.String()
+}
+
+func definitionReference() string {
+	var out strings.Builder
+	out.WriteString(`# Files of a workspace
+
+Written by ` + "`go test ./... -update`" + ` from the types that they are read into; do not edit. [What they mean together](../definitions.md).
+`)
+	for _, part := range definition.Parts() {
+		fmt.Fprintf(&out, "\n## %s\n\n%s\n\n%s", part.Name, part.Doc, schema.Markdown(part.Type))
 	}
 	return out.String()
 }

@@ -397,6 +397,9 @@ type filterReader struct {
 // subjects are the keys that say what a filter is about.
 var subjects = []string{"property", "all", "any", "not", "event", "list", "workflow", "associated", "subscription", "form"}
 
+// FilterWords are all words of filters, for their documentation: what they may be about, their operators, and words for times.
+func FilterWords() []string { return slices.Concat(subjects, operatorNames(), relativeWords()) }
+
 // eventSubjects are those of them that an event can be asked.
 var eventSubjects = subjects[:4]
 
