@@ -36,7 +36,8 @@ answer that cannot be read or has more than 1 MiB (` + "`bad-answer`" + `) or mo
 model (` + "`model-refused`" + `) and an empty prompt (` + "`no-prompt`" + `). A call that was cut is made again with the same ` + "`Idempotency-Key`" + `; no vendor promises to
 answer it for the price of one, and only one answer counts.
 
-A simulation asks nobody: the answer is ` + "`(answer of MODEL)`" + `, or the first option, 0, false and the like.`
+A simulation asks nobody: the answer is ` + "`(answer of MODEL)`" + `, or the first option, 0, false and the like, unless its events say what is answered
+([` + "`answer`" + `](commands.md#millrace-simulate)).`
 
 // maxAnswer is how many characters an answer may have, as an output of a string.
 const maxAnswer = 65_000

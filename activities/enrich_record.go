@@ -49,6 +49,8 @@ its credits are used up), and so do an answer that cannot be read or has more th
 by (` + "`no-identifier`" + `), a property that cannot be written (` + "`invalid-value`" + `), a value that another record has alone (` + "`duplicate-value`" + `) and a workspace without a
 provider (` + "`no-provider`" + `). Without a record the action is skipped. Each visit counts as one execution in the month, as for [ask_ai](#ask_ai), and more than ` + "`ai.executions`" + ` fail (` + "`monthly-limit`" + `).
 
+A simulation asks nobody, and nothing is known unless its events say so ([` + "`answer`" + `](commands.md#millrace-simulate)).
+
 HubSpot has data of its own and so no provider to name. Unconfirmed, and so our design: the failures, ` + "`by`" + ` and ` + "`properties`" + `, values that do not fit, the number of associated records, and the outputs.`,
 	Example: `enrich_record: {by: [domain], properties: [industry, employees], on: {associated: company, primary: true}}`,
 	Objects: enriched,

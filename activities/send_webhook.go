@@ -57,6 +57,8 @@ Answers 2xx are fine. 429, 5xx, timeouts and failed connections are tried again 
 eight hours, for three days; ` + "`Retry-After`" + ` is honoured, in seconds or as a date. All other answers fail the action (` + "`http-404`" + `). Addresses that
 are not on the public internet are refused (` + "`egress-denied`" + `) unless millrace.yaml opens them.
 
+A simulation calls nobody: the answer is 200 with ` + "`{}`" + `, or with what its events say ([` + "`answer`" + `](commands.md#millrace-simulate)).
+
 Up to three redirects are followed; to another host neither the body nor the key goes. Of an answer 64 KiB are read.
 
 HubSpot reads ` + "`Retry-After`" + ` as milliseconds, against the standard; we do not. Unconfirmed, and so our design: the form of

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/millrace/millrace/activities"
+	"github.com/millrace/millrace/internal/action"
 	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/internal/schema"
@@ -49,13 +51,13 @@ func (s *simulation) read(catalog *crm.Catalog, entry Planned) (*planned, []stri
 		read.at = at.UTC()
 	}
 	kinds := 0
-	for _, given := range []bool{entry.Type != "", entry.Set != nil, entry.Fail != "", entry.Publish != nil, entry.Operate != "", entry.Switch != ""} {
+	for _, given := range []bool{entry.Type != "", entry.Set != nil, entry.Fail != "", entry.Answer != "", entry.Publish != nil, entry.Operate != "", entry.Switch != ""} {
 		if given {
 			kinds++
 		}
 	}
 	if kinds != 1 {
-		note("write exactly one of `type`, `set`, `fail` and `switch`")
+		note("write exactly one of `type`, `set`, `fail`, `answer` and `switch`")
 	}
 	if entry.Type != "" {
 		for _, problem := range nameProblems(entry.Type) {
@@ -73,22 +75,66 @@ func (s *simulation) read(catalog *crm.Catalog, entry Planned) (*planned, []stri
 	if entry.Switch != "" && !slices.Contains(plan.SwitchModes, entry.Switch) {
 		note("switch: %q is no mode: write %s", entry.Switch, strings.Join(plan.SwitchModes, ", "))
 	}
-	switch nodes := s.nodes(); {
-	case entry.Fail == "" && (entry.Error != "" || entry.Times != 0):
-		note("`error` and `times` belong to `fail`")
-	case entry.Fail == "":
-	case !slices.Contains(nodes, entry.Fail):
-		hint := schema.Suggest(entry.Fail, nodes)
-		if hint != "" {
-			hint = fmt.Sprintf(": did you mean %q?", hint)
-		}
-		note("fail: no action %q runs in %s%s", entry.Fail, s.Workflow, hint)
-	case !httpError.MatchString(entry.Error):
-		note("error: %q is not an HTTP status of a failure: write 400 to 599", entry.Error)
+	s.checkFail(entry, note)
+	read.text = s.checkAnswer(entry, note)
+	switch {
+	case entry.Times != 0 && entry.Fail == "" && entry.Answer == "":
+		note("`times` belongs to `fail` and `answer`")
 	case entry.Times < 0:
 		note("times: %d is negative", entry.Times)
 	}
 	return read, wrong
+}
+
+// checkFail tells what is wrong with an entry that fails an action.
+func (s *simulation) checkFail(entry Planned, note func(format string, args ...any)) {
+	switch {
+	case entry.Fail == "" && entry.Error != "":
+		note("`error` belongs to `fail`")
+	case entry.Fail == "":
+	case s.kindOf(entry.Fail) == "":
+		note("fail: %s", s.unknown(entry.Fail))
+	case !httpError.MatchString(entry.Error):
+		note("error: %q is not an HTTP status of a failure: write 400 to 599", entry.Error)
+	}
+}
+
+// checkAnswer tells what is wrong with an entry that answers an action, and returns the answer.
+func (s *simulation) checkAnswer(entry Planned, note func(format string, args ...any)) (text string) {
+	kind := s.kindOf(entry.Answer)
+	switch {
+	case entry.Answer == "" && entry.With != nil:
+		note("`with` belongs to `answer`")
+	case entry.Answer == "":
+	case kind == "":
+		note("answer: %s", s.unknown(entry.Answer))
+	case !asks(kind):
+		note("answer: %s asks nobody, being of the kind %s", entry.Answer, kind)
+	case entry.With == nil || string(entry.With) == "null":
+		note("answer: write `with`, a text or JSON")
+	case json.Unmarshal(entry.With, &text) != nil: // it is no text
+		return string(entry.With)
+	}
+	return text
+}
+
+// asks tells whether actions of a kind ask somebody who answers.
+func asks(kind string) bool {
+	return slices.ContainsFunc(activities.Kinds(), func(one action.Kind) bool {
+		return one.ID == kind && one.Effect == action.Requests && one.Channel != "ads"
+	})
+}
+
+// kindOf is the kind of an action of the definition, "" when there is none.
+func (s *simulation) kindOf(node string) string { return s.nodes()[node].Kind }
+
+// unknown says that there is no such action.
+func (s *simulation) unknown(node string) string {
+	text := fmt.Sprintf("no action %q runs in %s", node, s.Workflow)
+	if hint := schema.Suggest(node, slices.Collect(maps.Keys(s.nodes()))); hint != "" {
+		text += fmt.Sprintf(": did you mean %q?", hint)
+	}
+	return text
 }
 
 // nameProblems tells what is wrong with the type of an event.
@@ -102,12 +148,12 @@ func nameProblems(name string) schema.Diagnostics {
 }
 
 // nodes are the actions of the definition.
-func (s *simulation) nodes() []string {
+func (s *simulation) nodes() map[string]plan.Node {
 	i := slices.IndexFunc(s.Workspace.Definitions, func(one plan.Revision) bool { return one.Workflow == s.Workflow })
 	if i < 0 {
 		return nil
 	}
-	return slices.Collect(maps.Keys(s.Workspace.Definitions[i].Plan.Nodes))
+	return s.Workspace.Definitions[i].Plan.Nodes
 }
 
 // ParseRecord reads the file of `simulate --record`.

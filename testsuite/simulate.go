@@ -4,6 +4,7 @@ package testsuite
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -52,18 +53,20 @@ type SimulatedRecord struct {
 }
 
 // Planned is something that happens during a simulation, as in `simulate --events`: an event, an edit of the
-// record, an action that fails from then on, or a turn of the workflow's switch; in the tests of live edits also a
-// revision or an operator's word.
+// record, an action that fails from then on, what one is answered from then on, or a turn of the workflow's switch; in the
+// tests of live edits also a revision or an operator's word.
 type Planned struct {
-	After      string         `json:"after"` // since the start
-	At         string         `json:"at"`    // in RFC 3339
-	Type       string         `json:"type"`
-	Properties map[string]any `json:"properties"`
-	Set        map[string]any `json:"set"`
-	Fail       string         `json:"fail"`   // an action's id
-	Error      string         `json:"error"`  // an HTTP status
-	Times      int            `json:"times"`  // 0 = always
-	Switch     string         `json:"switch"` // the mode that an operator gives the workflow's switch
+	After      string          `json:"after"` // since the start
+	At         string          `json:"at"`    // in RFC 3339
+	Type       string          `json:"type"`
+	Properties map[string]any  `json:"properties"`
+	Set        map[string]any  `json:"set"`
+	Fail       string          `json:"fail"`   // an action's id
+	Error      string          `json:"error"`  // an HTTP status
+	Answer     string          `json:"answer"` // an action's id
+	With       json.RawMessage `json:"with"`   // what it is answered: a text, or JSON
+	Times      int             `json:"times"`  // 0 = always
+	Switch     string          `json:"switch"` // the mode that an operator gives the workflow's switch
 
 	// Publish makes a revision, of which the enrollment is told.
 	Publish func(ctx context.Context, books *store.Store, now time.Time) (store.Publication, error) `json:"-"`
@@ -130,8 +133,9 @@ type planned struct {
 	values  map[string]string               // of Set
 	play    func(ctx context.Context) error // a line of a scenario; nil = what Planned says
 	applied bool
-	came    bool // its time has come, and the enrollment was told
-	used    int  // attempts that it has failed
+	came    bool   // its time has come, and the enrollment was told
+	text    string // of With
+	used    int    // attempts that it has failed, or answered
 }
 
 const (
@@ -379,8 +383,29 @@ func (s *simulation) fault(call plan.Call) error {
 	return nil
 }
 
+// answer is what an action is answered that asks somebody, if a planned entry says so: entries with times come first, and of those
+// without the last that has come counts.
+func (s *simulation) answer(key string) (text string, found bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var said *planned
+	for _, entry := range s.planned {
+		if !entry.applied || entry.Answer != worker.NodeOf(key) || entry.Times > 0 && entry.used >= entry.Times {
+			continue
+		}
+		if said = entry; entry.Times > 0 {
+			break
+		}
+	}
+	if said == nil {
+		return "", false
+	}
+	said.used++
+	return said.text, true
+}
+
 func (s *simulation) provide(crm.Account) (action.Providers, error) {
-	outbox := provider.Outbox{Record: func(_ context.Context, sent provider.Sent) error {
+	outbox := provider.Outbox{Answer: s.answer, Record: func(_ context.Context, sent provider.Sent) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.effects = append(s.effects, Effect{At: sent.At.UTC(), Node: worker.NodeOf(sent.Key), Channel: sent.Channel, To: sent.To, Summary: sent.Subject})

@@ -1,6 +1,7 @@
 package testsuite_test
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -70,9 +71,9 @@ func TestPlannedEntriesAreValidated(t *testing.T) {
 		{"no duration", `{"after": "soon", "type": "opened"}`, `after: invalid value: "soon" is not a duration`},
 		{"before the start", `{"after": "-1d", "type": "opened"}`, `after: "-1d" is before the start`},
 		{"no instant", `{"at": "tomorrow", "type": "opened"}`, `at: "tomorrow" is not an instant`},
-		{"nothing", `{"after": "1d"}`, "write exactly one of `type`, `set`, `fail` and `switch`"},
-		{"two things", `{"after": "1d", "type": "opened", "set": {"points": 1}}`, "write exactly one of `type`, `set`, `fail` and `switch`"},
-		{"no name", `{"after": "1d", "type": "page viewed"}`, `type: "page viewed" is not a name of a event: use letters`},
+		{"nothing", `{"after": "1d"}`, "write exactly one of `type`, `set`, `fail`, `answer` and `switch`"},
+		{"two things", `{"after": "1d", "type": "opened", "set": {"points": 1}}`, "write exactly one of `type`, `set`, `fail`, `answer` and `switch`"},
+		{"no name", `{"after": "1d", "type": "page viewed"}`, `type: "page viewed" is not a name of an event: use letters`},
 		{"properties of a set", `{"after": "1d", "set": {"points": 1}, "properties": {}}`, "`properties` belongs to `type`"},
 		{"unknown property", `{"after": "1d", "set": {"pionts": 1}}`, "set: "},
 		{"wrong value", `{"after": "1d", "set": {"points": "many"}}`, "set: property points"},
@@ -80,7 +81,11 @@ func TestPlannedEntriesAreValidated(t *testing.T) {
 		{"no status", `{"after": "1d", "fail": "count"}`, `error: "" is not an HTTP status of a failure`},
 		{"a good status", `{"after": "1d", "fail": "count", "error": "200"}`, `error: "200" is not an HTTP status of a failure`},
 		{"negative times", `{"after": "1d", "fail": "count", "error": "500", "times": -1}`, "times: -1 is negative"},
-		{"times without fail", `{"after": "1d", "type": "opened", "times": 2}`, "`error` and `times` belong to `fail`"},
+		{"times without fail", `{"after": "1d", "type": "opened", "times": 2}`, "`times` belongs to `fail` and `answer`"},
+		{"error without fail", `{"after": "1d", "type": "opened", "error": "500"}`, "`error` belongs to `fail`"},
+		{"answer to nobody", `{"after": "1d", "answer": "cuont", "with": "x"}`, `answer: no action "cuont" runs in journey: did you mean "count"?`},
+		{"answer without a question", `{"after": "1d", "answer": "count", "with": "x"}`, "answer: count asks nobody, being of the kind adjust_number_property"},
+		{"with without answer", `{"after": "1d", "type": "opened", "with": "x"}`, "`with` belongs to `answer`"},
 		{"null", `null`, "null says nothing: write an object {…}"},
 		{"wrong type", `{"after": 1}`, `after: write text as in "…", not a number`},
 		{"no whole number", `{"times": 1.5}`, "times: write a whole number, not 1.5"},
@@ -145,4 +150,53 @@ actions:
 	require.NoError(t, err)
 	require.Equal(t, "non_marketing from 2027-02-01 for 1", shown.Steps[0].Note)
 	require.Equal(t, "default no", shown.Steps[2].Port+" "+shown.Steps[4].Port)
+}
+
+// TestSimulationAnswersAsItIsTold asks a model, a provider of enrichment and a URL, and is answered by entries.
+func TestSimulationAnswersAsItIsTold(t *testing.T) {
+	t.Parallel()
+	journey := testsuite.Simulation{
+		Workspace: compiled(t, `
+-- millrace.yaml --
+providers: {openai: {api_key: secret://X}, enrichment: {url: "https://enrichment.example.com"}}
+-- workflows/journey.yaml --
+workflow: journey
+object: contact
+actions:
+  - id: feeling
+    openai_ask: {model: m, prompt: "How?", outputs: {mood: {type: enumeration, options: [good, bad]}}}
+  - id: free
+    openai_ask: {model: m, prompt: "What?"}
+  - id: more
+    enrich_record: {by: [email], properties: [city, job_title]}
+  - id: call
+    send_webhook: {url: "https://example.com", outputs: {id: {path: data.id}}}
+  - id: keep
+    edit_record: {set: {message: "{{ actions.feeling.mood }} / {{ actions.free.response }} / {{ contact.city }} / {{ actions.call.id }}"}}
+  - id: look
+    branch_value_equals: {value: "{{ contact.message }}", branches: [{name: right, is: "bad / Anything. / Rome / 7"}]}
+`),
+		Workflow: "journey", Start: time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC),
+		Record: testsuite.SimulatedRecord{Object: "contact", ID: "1", Properties: map[string]any{"email": "ada@example.com"}},
+	}
+	var err error
+	journey.Events, err = testsuite.ParseEvents([]byte(`[
+		{"after": "0s", "answer": "feeling", "with": {"mood": "bad"}},
+		{"after": "0s", "answer": "feeling", "with": {"mood": "splendid"}, "times": 1},
+		{"after": "0s", "answer": "free", "with": "Nothing."},
+		{"after": "0s", "answer": "free", "with": "Anything."},
+		{"after": "1d", "answer": "free", "with": "Too late."},
+		{"after": "0s", "answer": "more", "with": {"city": "Rome", "score": 3}},
+		{"after": "0s", "answer": "call", "with": {"data": {"id": 7}}}]`))
+	require.NoError(t, err)
+	shown, err := testsuite.Simulate(t.Context(), journey)
+	require.NoError(t, err)
+	require.Equal(t, "right", shown.Steps[len(shown.Steps)-1].Port, "%+v", shown.Steps)
+	require.Contains(t, shown.Steps[0].Note, "asked once more", "the first answer is none of its options")
+
+	journey.Events = []testsuite.Planned{{After: "0s", Answer: "more", With: json.RawMessage(`"nothing"`)}}
+	shown, err = testsuite.Simulate(t.Context(), journey)
+	require.NoError(t, err)
+	require.Equal(t, "failed", shown.Steps[2].Port)
+	require.Contains(t, shown.Steps[2].Note, "cannot be read")
 }

@@ -34,7 +34,14 @@ would have been is listed.
   [{"after":"2d3h","type":"email_opened","properties":{…}},
    {"at":"2027-05-10T09:00:00Z","set":{"property":"value"}},
    {"after":"0s","fail":"ACTION","error":"429","times":2},
-   {"after":"3d","switch":"pause"}]`,
+   {"after":"0s","answer":"ACTION","with":{"topic":"price"},"times":1},
+   {"after":"3d","switch":"pause"}]
+
+Nobody is asked anything: a webhook is answered 200 and {}, a language model by
+a specimen of what it was asked for, and a provider of enrichment knows nothing.
+"answer" says otherwise: with the body of a webhook, the text of a model or its
+outputs as an object, or the properties that a provider knows. Answers with
+"times" come first, and of the others the last one counts.`,
 		Example: "  millrace simulate workflows/welcome.yaml --record ada.json",
 		Args:    arguments(1, 1),
 		RunE: func(command *cobra.Command, args []string) error {

@@ -247,7 +247,7 @@ func TestGoogleAdsExchangesATokenThatWasRefused(t *testing.T) {
 func TestOutboxAdsRecordsNobody(t *testing.T) {
 	t.Parallel()
 	var sent []Sent
-	ads := OutboxAds{Outbox{func(_ context.Context, one Sent) error { sent = append(sent, one); return nil }}, "meta"}
+	ads := OutboxAds{Outbox{Record: func(_ context.Context, one Sent) error { sent = append(sent, one); return nil }}, "meta"}
 	id, err := ads.Audience(t.Context(), "k", "vip")
 	require.NoError(t, err)
 	for _, remove := range []bool{false, true} {

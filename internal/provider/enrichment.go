@@ -55,13 +55,21 @@ func (e HTTPEnrichment) Enrich(ctx context.Context, lookup Lookup) (map[string]a
 	case answer.Truncated:
 		return nil, ErrUnreadable
 	}
-	decoder := json.NewDecoder(bytes.NewReader(answer.Body))
-	decoder.UseNumber()
-	var known struct {
-		Properties map[string]any `json:"properties"`
+	var whole struct {
+		Properties json.RawMessage `json:"properties"`
 	}
-	if decoder.Decode(&known) != nil || known.Properties == nil {
+	if json.Unmarshal(answer.Body, &whole) != nil {
 		return nil, ErrUnreadable
 	}
-	return known.Properties, nil
+	return known(whole.Properties)
+}
+
+// known reads what is known, by property.
+func known(text []byte) (properties map[string]any, err error) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	if decoder.Decode(&properties) != nil || properties == nil {
+		return nil, ErrUnreadable
+	}
+	return properties, nil
 }

@@ -27,6 +27,16 @@ type Sent struct {
 // What a repeated key means is up to Record.
 type Outbox struct {
 	Record func(ctx context.Context, sent Sent) error
+	// Answer is what is answered to a key instead: the body of a call, the text of a model, or what is known of a record as a JSON
+	// object; nil = nothing else.
+	Answer func(key string) (text string, found bool)
+}
+
+func (o Outbox) answer(key string) (text string, found bool) {
+	if o.Answer == nil {
+		return "", false
+	}
+	return o.Answer(key)
 }
 
 // Send records a mail.
@@ -40,7 +50,11 @@ func (o Outbox) Do(ctx context.Context, request Request) (Response, error) {
 	if err := o.record(ctx, sent); err != nil {
 		return Response{}, err
 	}
-	return Response{Status: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte("{}")}, nil
+	body, found := o.answer(request.Key)
+	if !found {
+		body = "{}"
+	}
+	return Response{Status: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte(body)}, nil
 }
 
 // Ask records a question. The answer can be told from one that a model has given, and follows the schema.
@@ -49,6 +63,9 @@ func (o Outbox) Ask(ctx context.Context, question Question) (Answer, error) {
 	if err := o.record(ctx, sent); err != nil {
 		return Answer{}, err
 	}
+	if text, found := o.answer(question.Key); found {
+		return Answer{Text: text}, nil
+	}
 	if question.Schema == nil {
 		return Answer{Text: "(answer of " + question.Model + ")"}, nil
 	}
@@ -56,15 +73,21 @@ func (o Outbox) Ask(ctx context.Context, question Question) (Answer, error) {
 	return Answer{Text: string(text)}, err
 }
 
-// Enrich records a lookup. Nothing is known.
+// Enrich records a lookup. Nothing is known, unless there is an answer.
 func (o Outbox) Enrich(ctx context.Context, lookup Lookup) (map[string]any, error) {
 	by := make([]string, 0, len(lookup.By))
 	for _, name := range slices.Sorted(maps.Keys(lookup.By)) {
 		by = append(by, fmt.Sprint(lookup.By[name]))
 	}
-	return nil, o.record(ctx, Sent{
-		Key: lookup.Key, At: lookup.At, Channel: "enrichment", To: strings.Join(by, " "), Subject: strings.Join(lookup.Wanted, ", "),
-	})
+	sent := Sent{Key: lookup.Key, At: lookup.At, Channel: "enrichment", To: strings.Join(by, " "), Subject: strings.Join(lookup.Wanted, ", ")}
+	if err := o.record(ctx, sent); err != nil {
+		return nil, err
+	}
+	text, found := o.answer(lookup.Key)
+	if !found {
+		return nil, nil
+	}
+	return known([]byte(text))
 }
 
 // specimen is a value that follows a schema: of an object all properties, of several values the first.
