@@ -3,30 +3,24 @@ package testsuite_test
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
-	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/internal/store"
-	"github.com/millrace/millrace/internal/store/postgrestest"
 	"github.com/stretchr/testify/require"
 )
 
 var servesAt = regexp.MustCompile(`address=(127\.0\.0\.1:\d+)`)
 
 // serve starts the API and returns where it is.
-func (s *shell) serve(tb testing.TB) (p *process, url string) {
+func (s *shell) serve(tb testing.TB, flags ...string) (p *process, url string) {
 	tb.Helper()
-	p = s.start(tb, "serve", "--listen", "127.0.0.1:0")
+	p = s.start(tb, append([]string{"serve", "--listen", "127.0.0.1:0"}, flags...)...)
 	require.Eventually(tb, func() bool { return servesAt.MatchString(p.said.String()) }, patience, 5*time.Millisecond, "%s", p.said)
 	return p, "http://" + servesAt.FindStringSubmatch(p.said.String())[1]
 }
@@ -55,53 +49,6 @@ object: contact
 actions:
   - {id: seen, delay_until_event: {event: page_viewed}}
 `
-
-func TestServeKilledAgainAndAgainKeepsWhatItAnswered(t *testing.T) {
-	t.Parallel()
-	for name, url := range map[string]string{
-		"sqlite": "sqlite://" + filepath.Join(t.TempDir(), "millrace.db"), "postgres": postgrestest.Database(t),
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			shell := newShell(t, plainWorkspace, "MILLRACE_DATABASE="+url, "TEMPORAL_ADDRESS=127.0.0.1:1")
-			shell.ok(t, "push")
-			key := strings.TrimSpace(shell.ok(t, "keys", "create", "sender", "--role", "enroll"))
-			const senders, each, kills = 8, 150, 3
-			var address atomic.Value
-			running, at := shell.serve(t)
-			address.Store(at)
-			var answered atomic.Int64
-			var group sync.WaitGroup
-			for sender := range senders {
-				group.Go(func() {
-					for i := 0; i < each; {
-						body := fmt.Sprintf(`{"record":"contact/%d","type":"page_viewed","id":"%d"}`, sender+1, i)
-						if status, _, err := post(t, key, address.Load().(string)+"/v1/events", body); err == nil && status == http.StatusOK {
-							answered.Add(1)
-							i++
-						}
-					}
-				})
-			}
-			for killed := range kills {
-				require.Eventually(t, func() bool { return answered.Load() >= int64(senders*each*(killed+1)/(kills+1)) }, patience, time.Millisecond)
-				running.kill(t)
-				running, at = shell.serve(t)
-				address.Store(at)
-			}
-			group.Wait()
-			running.interrupt(t)
-			books, err := store.OpenExisting(t.Context(), url)
-			require.NoError(t, err)
-			defer books.Close()
-			for sender := range senders {
-				events, err := books.EventsOf(t.Context(), crm.Ref{Object: "contact", ID: fmt.Sprint(sender + 1)}, 0)
-				require.NoError(t, err)
-				require.Len(t, events, each, "each once, though it was sent until it was answered")
-			}
-		})
-	}
-}
 
 func TestTheAPIEnrollsTellsAndWakes(t *testing.T) {
 	t.Parallel()

@@ -15,7 +15,10 @@ import (
 	"github.com/millrace/millrace/internal/crm"
 )
 
-const kafkaFarewell = 5 * time.Second // for committing what was taken when the consumer stops
+const (
+	kafkaFarewell = 5 * time.Second  // for committing what was taken when the consumer stops
+	kafkaSession  = 10 * time.Second // after which others get the partitions of a consumer that was killed
+)
 
 // ConsumeKafka takes the events of Kafka topics until ctx ends. An offset is committed when the events before it are; a
 // record that comes again is known by its CloudEvents id, its own id, or its place in the partition. Errors: the settings
@@ -24,6 +27,7 @@ func (d *Door) ConsumeKafka(ctx context.Context, settings crm.Kafka, secret func
 	options := []kgo.Opt{
 		kgo.SeedBrokers(settings.Brokers...), kgo.ConsumerGroup(settings.Group), kgo.ConsumeTopics(settings.Topics...),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(), kgo.ClientID("millrace"),
+		kgo.SessionTimeout(kafkaSession), kgo.RebalanceTimeout(kafkaSession),
 	}
 	if settings.TLS {
 		options = append(options, kgo.DialTLSConfig(&tls.Config{MinVersion: tls.VersionTLS12}))

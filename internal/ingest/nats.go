@@ -15,7 +15,7 @@ import (
 
 const (
 	natsIdle    = 5 * time.Second  // longest wait for a message before asking again
-	natsAckWait = 30 * time.Second // after which the server sends anew what was not acknowledged
+	natsAckWait = 10 * time.Second // after which the server sends anew what was not acknowledged
 )
 
 // ConsumeNATS takes the events of a JetStream stream until ctx ends. A message is acknowledged when its events are

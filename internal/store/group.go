@@ -14,7 +14,7 @@ const maxShared = 500
 const sharedTime = 30 * time.Second
 
 // Group makes transactions that several callers share: what is asked for while one is committed goes into the next. A
-// commit waits for the disk, so many small writes cost little more than one.
+// commit waits for the disk, so many small writes cost little more than one; it outlasts a loss of power.
 type Group struct {
 	store *Store
 
@@ -92,7 +92,7 @@ func (g *Group) commit(shares []*share) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(shares[0].ctx), sharedTime)
 	defer cancel()
-	return g.store.Tx(ctx, func(tx *Tx) error {
+	return g.store.transact(ctx, g.store.write.beginLasting, func(tx *Tx) error {
 		for _, one := range shares {
 			if err := one.write(tx); err != nil {
 				return err

@@ -23,6 +23,8 @@ type dialect struct {
 	find    string         // a function: where a text holds another one, 0 = nowhere
 	patient string         // a statement that takes the limits of time off a transaction
 	caches  bool           // the driver keeps prepared statements itself
+	lasting string         // a statement that makes commits of a connection outlast a loss of power; "" = they do, or none is to
+	usual   string         // undoes it
 }
 
 // pool is a set of connections.
@@ -148,6 +150,7 @@ func pause(ctx context.Context, d time.Duration) error {
 type session struct {
 	pool       *pool
 	tx         *sql.Tx
+	conn       *sql.Conn // of a lasting transaction
 	unprepared []string
 	held       []string // names, behind the statements that got hold of them
 }
@@ -169,6 +172,36 @@ func (p *pool) open(ctx context.Context, options *sql.TxOptions) (_ *session, er
 	return &session{pool: p, tx: tx}, nil
 }
 
+// beginLasting begins a transaction whose commit outlasts a loss of power, with everything that was committed before.
+func (p *pool) beginLasting(ctx context.Context) (_ *session, err error) {
+	if p.dialect.lasting == "" {
+		return p.begin(ctx)
+	}
+	defer wrap(&err, "beginning a transaction that lasts")
+	conn, err := p.db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{pool: p, conn: conn}
+	if _, err = conn.ExecContext(ctx, p.dialect.lasting); err == nil {
+		s.tx, err = conn.BeginTx(ctx, p.dialect.begin)
+	}
+	if err != nil {
+		s.giveBack(ctx)
+		return nil, err
+	}
+	return s, nil
+}
+
+// giveBack returns the connection of a lasting transaction as it was.
+func (s *session) giveBack(ctx context.Context) {
+	if s.conn == nil {
+		return
+	}
+	_, _ = s.conn.ExecContext(context.WithoutCancel(ctx), s.pool.dialect.usual) // without it, more lasts than has to
+	_ = s.conn.Close()                                                          // only gives it back
+}
+
 // errUnsure is the error of a transaction whose connection broke between the question and the answer.
 var errUnsure = errors.New("nobody can say whether it was committed")
 
@@ -187,6 +220,7 @@ func (s *session) commit(ctx context.Context) (err error) {
 // end rolls back what was not committed.
 func (s *session) end(ctx context.Context) {
 	_ = s.tx.Rollback() // fails when it was committed or its context ended: nothing is left to undo
+	s.giveBack(ctx)
 	for _, text := range s.unprepared {
 		_, _ = s.pool.statement(ctx, text) // prepared again when it is next needed
 	}

@@ -77,8 +77,12 @@ func connectFile(path, synchronous string, remove func() error) (connections, er
 		return connections{}, err
 	}
 	migrate, err := newMigrations(goose.DialectSQLite3, "migrations/sqlite", write)
+	dialect := sqliteDialect
+	if synchronous != "OFF" {
+		dialect.lasting, dialect.usual = `PRAGMA synchronous = FULL`, `PRAGMA synchronous = `+synchronous
+	}
 	return connections{
-		write: newPool(write, 1, sqliteDialect), read: newPool(read, max(4, runtime.NumCPU()), sqliteDialect), migrate: migrate, remove: remove,
+		write: newPool(write, 1, dialect), read: newPool(read, max(4, runtime.NumCPU()), sqliteDialect), migrate: migrate, remove: remove,
 	}, err
 }
 

@@ -145,8 +145,12 @@ type Tx struct {
 // or panics. The Tx must not be used after do has returned. A transaction that had to give way to another, or
 // whose connection broke, is made again: do has to begin anew whenever it is called.
 func (s *Store) Tx(ctx context.Context, do func(tx *Tx) error) error {
+	return s.transact(ctx, s.write.begin, do)
+}
+
+func (s *Store) transact(ctx context.Context, begin func(context.Context) (*session, error), do func(tx *Tx) error) error {
 	return s.write.persist(ctx, func() error {
-		session, err := s.write.begin(ctx)
+		session, err := begin(ctx)
 		if err != nil {
 			return err
 		}
