@@ -17,6 +17,7 @@ import (
 	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/enroll"
 	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/internal/publish"
 	"github.com/millrace/millrace/internal/store"
 	"github.com/millrace/millrace/worker"
 	"go.temporal.io/api/serviceerror"
@@ -25,6 +26,7 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	sdktest "go.temporal.io/sdk/testsuite"
+	sdkworker "go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 )
 
@@ -37,33 +39,38 @@ const lag = 10*time.Second + 7*time.Millisecond
 // skipped time. The SDK's test environment keeps the clock and runs each enrollment as a child workflow.
 type product struct {
 	ctx    context.Context
+	world  *randomWorld
 	env    *sdktest.TestWorkflowEnvironment
 	books  *store.Store
 	router enroll.Router
 	server *server
 	lines  []string
 	draws  draws
-	err    error
+
+	definitions []*drawn // that are published
+	err         error
 }
 
 // draws are the instants at which steps were told that they may act: where in 15 minutes is left to chance (§4.12).
 type draws map[string][]time.Time
 
 // produce returns the journal of a world, and what was left to chance.
-func produce(ctx context.Context, w *randomWorld, published store.Publication) (lines []string, _ draws, err error) {
+func produce(ctx context.Context, w *randomWorld) (lines []string, _ draws, err error) {
 	books, err := store.Open(ctx, "sqlite://:memory:")
 	if err != nil {
 		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, books.Close()) }()
+	before := w.begins.Add(-time.Second)
 	var suite sdktest.WorkflowTestSuite
 	suite.SetLogger(silent)
-	p := &product{ctx: ctx, env: suite.NewTestWorkflowEnvironment(), books: books, draws: draws{}}
+	p := &product{ctx: ctx, world: w, env: suite.NewTestWorkflowEnvironment(), books: books, draws: draws{}}
 	p.server = &server{open: map[string]run{}, scheduled: map[string]bool{}}
 	p.server.post = func() { p.env.RegisterDelayedCallback(p.next, lag) }
 	p.router = enroll.Router{Client: enroll.Client{Temporal: p.server, Store: books}, Log: slog.New(slog.DiscardHandler), Now: p.env.Now}
-	p.env.SetStartTime(w.begins.Add(-time.Second))
+	p.env.SetStartTime(before)
 	p.env.SetTestTimeout(10 * patience)
+	p.env.SetWorkerOptions(sdkworker.Options{DeadlockDetectionTimeout: patience})
 	worker.Register(p, worker.Options{
 		Store: books, Kinds: activities.Kinds(), Temporal: p.server, Log: slog.New(slog.DiscardHandler),
 		Provide: func(crm.Account) (action.Providers, error) { return action.Providers{}, nil },
@@ -71,13 +78,13 @@ func produce(ctx context.Context, w *randomWorld, published store.Publication) (
 	p.env.RegisterWorkflow(p.everybody)
 	p.env.SetOnLocalActivityCompletedListener(func(*activity.Info, converter.EncodedValue, error) { p.server.stir() })
 	p.env.SetOnActivityCompletedListener(func(*activity.Info, converter.EncodedValue, error) { p.server.stir() })
-	published.At = w.begins.Add(-time.Second)
-	if _, err := books.Publish(ctx, published); err != nil {
+	p.definitions = slices.Clone(w.definitions)
+	if err := p.publish(publish.Options{At: before}); err != nil {
 		return nil, nil, err
 	}
 	for record := range livesInEach {
 		ref := crm.Ref{Object: "contact", ID: fmt.Sprint(record + 1)}
-		if _, err := books.Create(ctx, ref, nil, published.At, "test"); err != nil {
+		if _, err := books.Create(ctx, ref, nil, before, "test"); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -193,8 +200,33 @@ func (p *product) happen(h happening, id string) error {
 		return errors.Join(p.books.SetSwitch(p.ctx, h.flow, h.what, now), p.look(now))
 	case "look":
 		return p.look(now)
+	case "edited":
+		i := slices.IndexFunc(p.definitions, func(d *drawn) bool { return d.name == h.flow })
+		p.definitions[i] = h.edit
+		options := publish.Options{At: now, InFlight: h.policy}
+		for from, to := range h.moves {
+			options.Map = append(options.Map, h.flow+"/"+from+"="+to)
+		}
+		if err := p.publish(options); err != nil {
+			return err
+		}
+		_, err := p.router.Published(p.ctx, h.flow, func(int, int) {})
+		return err
 	}
 	return fmt.Errorf("nothing is called %q", h.verb)
+}
+
+// publish publishes the definitions.
+func (p *product) publish(options publish.Options) error {
+	options.Latest = func(workflow string) (*plan.Plan, error) {
+		latest, _, err := p.books.LatestRevision(p.ctx, workflow)
+		return latest.Plan, err
+	}
+	published, err := publication(workspaceOf(p.definitions), options)
+	if err == nil {
+		_, err = p.books.Publish(p.ctx, published)
+	}
+	return err
 }
 
 // look is what the worker does every three seconds.
@@ -230,7 +262,11 @@ func (p *product) journal() error {
 			}
 		}
 	}
-	return nil
+	open, err := p.books.Enrollments(p.ctx, store.EnrollmentFilter{OpenOnly: true})
+	for _, one := range open {
+		p.lines = append(p.lines, line(p.world.ends, one.Record, one.Workflow, "is at "+one.Standing.Node))
+	}
+	return err
 }
 
 // wrote is what an entry of the journal says; "" where the reference says nothing.
@@ -247,8 +283,6 @@ func wrote(entry plan.Entry) string {
 		return "is refused: " + reason
 	case plan.JournalUnenrolled, plan.JournalGoalMet, plan.JournalCompleted:
 		return "leaves: " + reason
-	case plan.JournalDelayStarted:
-		return entry.Node + " waits"
 	case plan.JournalSucceeded, plan.JournalBranch, plan.JournalDelayEnded:
 		return entry.Node + " -> " + entry.Port
 	case plan.JournalFailed:

@@ -24,10 +24,11 @@ type reference struct {
 
 // flow is a workflow.
 type flow struct {
-	*drawn
-	mode, then string    // of the switch, and what it turns to by itself
-	turning    time.Time // zero = never
-	since      time.Time // what happened before enrolls nobody
+	*drawn                 // the newest revision
+	revisions  []happening // as they were published
+	mode, then string      // of the switch, and what it turns to by itself
+	turning    time.Time   // zero = never
+	since      time.Time   // what happened before enrolls nobody
 }
 
 // switched is how the switch stands at an instant.
@@ -69,18 +70,19 @@ type news struct {
 type enrollment struct {
 	flow    *flow
 	who     *person
+	in      int  // the revision by which it goes
 	at      *act // where it waits
 	arrived time.Time
+	edited  time.Time // when that was made another wait
 	until   time.Time // zero = as long as it takes
 	held    string    // pause, window: its turn has come, and it may not act
-	told    bool      // that it waits
 }
 
 // notice is what an enrollment is told.
 type notice struct {
 	flow  *flow
 	who   *person
-	what  string // enter, event, ask, leave
+	what  string // enter, ask, event, leave
 	why   string // way in, or reason
 	event news
 }
@@ -88,7 +90,7 @@ type notice struct {
 func refer(w *randomWorld, chance draws) []string {
 	r := &reference{chance: chance}
 	for _, d := range w.definitions {
-		r.flows = append(r.flows, &flow{drawn: d, mode: "on"})
+		r.flows = append(r.flows, &flow{drawn: d, mode: "on", revisions: []happening{{edit: d}}})
 	}
 	for i := range livesInEach {
 		r.people = append(r.people, &person{
@@ -114,11 +116,22 @@ func refer(w *randomWorld, chance draws) []string {
 			}
 		}
 		soonest(r.next, r.goOn)
-		if at.Equal(w.ends) {
+		if r.now = at; at.Equal(w.ends) {
+			r.remaining()
 			return r.lines
 		}
-		r.now = at
 		do()
+	}
+}
+
+// remaining says who is still inside, and where.
+func (r *reference) remaining() {
+	for _, p := range r.people {
+		for _, f := range r.flows {
+			if e := p.inside[f]; e != nil {
+				r.say(p, f, "is at "+e.at.id)
+			}
+		}
 	}
 }
 
@@ -153,7 +166,7 @@ func (r *reference) goOn() {
 func (r *reference) write(letter notice) {
 	r.letters = append(r.letters, letter)
 	slices.SortStableFunc(r.letters, func(a, b notice) int {
-		place := func(l notice) int { return slices.Index([]string{"enter", "event", "ask", "leave"}, l.what) }
+		place := func(l notice) int { return slices.Index([]string{"enter", "ask", "event", "leave"}, l.what) }
 		return cmp.Or(strings.Compare(a.flow.name, b.flow.name), strings.Compare(a.who.String(), b.who.String()), cmp.Compare(place(a), place(b)))
 	})
 }
@@ -165,6 +178,9 @@ func (r *reference) happen(h happening) {
 		return
 	case "look":
 		r.look()
+		return
+	case "edited":
+		r.publish(r.flow(h.flow), h)
 		return
 	}
 	p := r.people[h.record-1]
@@ -194,6 +210,73 @@ func (r *reference) happen(h happening) {
 		p.deleted = true
 		p.news = append(p.news, news{deleted: true, at: r.now})
 	}
+}
+
+// publish makes a new revision, and tells everybody inside (§2.9).
+func (r *reference) publish(f *flow, edit happening) {
+	if f.yaml() != edit.edit.yaml() {
+		f.drawn, f.revisions = edit.edit, append(f.revisions, edit)
+	}
+	for _, p := range r.people {
+		if p.inside[f] != nil {
+			r.write(notice{flow: f, who: p, what: "ask"})
+		}
+	}
+}
+
+func (e *enrollment) definition() *drawn { return e.flow.revisions[e.in].edit }
+
+// follow takes an enrollment to the newest revision that it may follow, one after the other: up to one that is for those who come
+// later, where a map sends who stands in its actions, and past actions that are deleted. moved means that it stands elsewhere now.
+func (r *reference) follow(e *enrollment) (moved bool) {
+	at := e.at
+	for at != nil && e.in+1 < len(e.flow.revisions) && e.flow.revisions[e.in+1].policy != "pin" {
+		old, next := e.definition(), e.flow.revisions[e.in+1]
+		e.in++
+		if to, mapped := next.moves[at.id]; mapped {
+			at = next.edit.find(to)
+			continue
+		}
+		// behind a deleted action, the way that is taken when nothing special happens
+		for at != nil && at.kind != "end" && next.edit.find(at.id) == nil {
+			at = behind(old.actions, at, map[string]string{"wait": "timeout", "branch": "none_met"}[at.kind])
+		}
+		if at != nil {
+			at = next.edit.find(at.id)
+		}
+	}
+	if at != nil && at.id == e.at.id {
+		if at.kind == "wait" && e.at.kind == "wait" && at.event != e.at.event {
+			e.edited = r.now // it listens to the other event from now on (§4.6.9)
+		}
+		e.at = at
+		return false
+	}
+	r.say(e.who, e.flow, e.at.id+" is gone")
+	for e.in+1 < len(e.flow.revisions) && e.flow.revisions[e.in+1].policy != "pin" {
+		e.in++
+	}
+	r.arrive(e, at)
+	return true
+}
+
+// find is the action with an id, nil when there is none.
+func (d *drawn) find(id string) *act {
+	var within func([]*act) *act
+	within = func(actions []*act) *act {
+		for _, one := range actions {
+			if one.id == id && id != "" {
+				return one
+			}
+			for _, block := range one.blocks {
+				if found := within(block); found != nil {
+					return found
+				}
+			}
+		}
+		return nil
+	}
+	return within(d.actions)
 }
 
 // turn sets a switch, now or by itself later.
@@ -265,10 +348,12 @@ func (r *reference) decide(p *person) {
 	}
 	if len(p.news) > 0 && !p.deleted {
 		for _, f := range r.flows {
-			if f.leaves && !f.when.holds(p.is) {
-				leave(f, "unenrolled")
+			if e := p.inside[f]; e != nil {
+				if d := e.definition(); d.leaves && !d.when.holds(p.is) {
+					leave(f, "unenrolled")
+				}
+				leave(f, e.definition().bars(p))
 			}
-			leave(f, f.bars(p))
 		}
 	}
 	for f, reason := range leaving {
@@ -294,13 +379,13 @@ func (r *reference) way(p *person, f *flow, one news) string {
 }
 
 // bars is why a person may not be in a workflow, "" when it may.
-func (f *flow) bars(p *person) string {
+func (d *drawn) bars(p *person) string {
 	switch {
 	case p.deleted:
 		return "deleted"
-	case f.keeps.holds(p.is):
+	case d.keeps.holds(p.is):
 		return "suppressed"
-	case f.goal.holds(p.is):
+	case d.goal.holds(p.is):
 		return "goal_met"
 	}
 	return ""
@@ -315,7 +400,11 @@ func (r *reference) tell(letter notice) {
 	case e == nil:
 	case letter.what == "leave":
 		r.leave(e, letter.why)
-	case letter.what == "ask", letter.what == "event" && p.waitsFor(f, letter.event):
+	case letter.what == "ask":
+		if !r.follow(e) {
+			r.ask(e)
+		}
+	case letter.what == "event" && p.waitsFor(f, letter.event):
 		r.ask(e)
 	}
 }
@@ -337,7 +426,7 @@ func (r *reference) admit(p *person, f *flow, way string) {
 	}
 	r.say(p, f, "enters: "+way)
 	p.before[f]++
-	p.inside[f] = &enrollment{flow: f, who: p}
+	p.inside[f] = &enrollment{flow: f, who: p, in: len(f.revisions) - 1}
 	p.news = append(p.news, news{entered: f, at: r.now})
 	r.arrive(p.inside[f], f.actions[0])
 }
@@ -350,7 +439,7 @@ func (r *reference) leave(e *enrollment, reason string) {
 
 // arrive takes an enrollment to an action, or out when there is none.
 func (r *reference) arrive(e *enrollment, a *act) {
-	e.at, e.arrived, e.until, e.told = a, r.now, time.Time{}, false
+	e.at, e.arrived, e.until, e.edited = a, r.now, time.Time{}, time.Time{}
 	switch {
 	case a == nil:
 		r.leave(e, "completed")
@@ -363,10 +452,10 @@ func (r *reference) arrive(e *enrollment, a *act) {
 
 // ask lets an enrollment do the action that it is at, or wait, and go on from there.
 func (r *reference) ask(e *enrollment) {
-	a, f, p := e.at, e.flow, e.who
+	a, f, d, p := e.at, e.flow, e.definition(), e.who
 	mode, acts := f.switched(r.now), a.kind == "edit" || a.kind == "note"
 	e.until, e.held = time.Time{}, ""
-	switch bars := f.bars(p); {
+	switch bars := d.bars(p); {
 	case bars != "":
 		r.leave(e, bars)
 		return
@@ -384,24 +473,20 @@ func (r *reference) ask(e *enrollment) {
 		return
 	case mode == "off" && acts: // the path goes on, and nothing is done (§2.10)
 		r.say(p, f, a.id+" is skipped")
-		r.arrive(e, behind(f.actions, a, "next"))
+		r.arrive(e, behind(d.actions, a, "next"))
 		return
 	}
 	switch a.kind {
 	case "delay":
-		if e.until = a.ends(e.arrived, f.zoneOf(p)); e.until.After(r.now) {
-			r.wait(e)
-		} else {
+		if e.until = a.ends(e.arrived, d.zoneOf(p)); !e.until.After(r.now) {
 			r.answer(e, "next")
 		}
 	case "wait":
-		e.until = a.ends(e.arrived, f.zoneOf(p))
+		e.until = a.ends(e.arrived, d.zoneOf(p))
 		switch { // an event that happened by then wins, although nobody was told of it yet (§4.6.5)
 		case slices.ContainsFunc(p.events, func(one news) bool { return p.waitsFor(f, one) }):
 			r.answer(e, "event")
-		case e.until.IsZero() || e.until.After(r.now):
-			r.wait(e)
-		default:
+		case !e.until.IsZero() && !e.until.After(r.now):
 			r.answer(e, "timeout")
 		}
 	case "branch":
@@ -412,14 +497,6 @@ func (r *reference) ask(e *enrollment) {
 	case "note":
 		r.answer(e, "next")
 	}
-}
-
-// wait says so, once.
-func (r *reference) wait(e *enrollment) {
-	if !e.told {
-		r.say(e.who, e.flow, e.at.id+" waits")
-	}
-	e.told = true
 }
 
 // ends is when a delay or wait is over for who arrived at an instant, zero for as long as it takes: days keep the wall clock, and
@@ -434,9 +511,10 @@ func (a *act) ends(arrived time.Time, zone *time.Location) time.Time {
 
 // opens is when the windows let an enrollment act. Who was told an opening on arrival keeps to it.
 func (r *reference) opens(e *enrollment) time.Time {
-	zone := e.flow.zoneOf(e.who)
+	d := e.definition()
+	zone := d.zoneOf(e.who)
 	told := func(due time.Time) time.Time {
-		from, band := e.flow.gate(due, zone)
+		from, band := d.gate(due, zone)
 		for _, drawn := range r.chance[fmt.Sprintf("%s/%s/%d/%s/1", e.flow.name, e.who, e.who.before[e.flow], e.at.id)] {
 			if !drawn.Before(from) && !drawn.After(from.Add(band)) {
 				return drawn
@@ -451,16 +529,16 @@ func (r *reference) opens(e *enrollment) time.Time {
 }
 
 // gate is when an action that is due at an instant may start, and over how long that is spread: §4.12, nearly as it stands there.
-func (f *flow) gate(due time.Time, zone *time.Location) (from time.Time, band time.Duration) {
+func (d *drawn) gate(due time.Time, zone *time.Location) (from time.Time, band time.Duration) {
 	today, clock := onTheWall(due, zone)
 	inside := func(one window) bool { return one.from <= clock && clock < one.to+time.Minute }
 	day := today.AddDate(0, 0, 1) // the next allowed one
-	for len(f.windowsOn(day)) == 0 {
+	for len(d.windowsOn(day)) == 0 {
 		day = day.AddDate(0, 0, 1)
 	}
-	first := f.windowsOn(day)[0]
-	if open := f.windowsOn(today); len(open) == 0 {
-		if slices.ContainsFunc(f.windowsOn(day), inside) {
+	first := d.windowsOn(day)[0]
+	if open := d.windowsOn(today); len(open) == 0 {
+		if slices.ContainsFunc(d.windowsOn(day), inside) {
 			return instant(day, clock, zone), 0
 		}
 	} else if slices.ContainsFunc(open, inside) {
@@ -472,14 +550,14 @@ func (f *flow) gate(due time.Time, zone *time.Location) (from time.Time, band ti
 }
 
 // windowsOn are the windows that open on a day, the earliest first. Without windows it is the whole day.
-func (f *flow) windowsOn(day time.Time) (open []window) {
-	if slices.Contains(f.pauses, day.Format(time.DateOnly)) || slices.Contains(f.pauses, day.Format("01-02")) {
+func (d *drawn) windowsOn(day time.Time) (open []window) {
+	if slices.Contains(d.pauses, day.Format(time.DateOnly)) || slices.Contains(d.pauses, day.Format("01-02")) {
 		return nil
 	}
-	if len(f.windows) == 0 {
+	if len(d.windows) == 0 {
 		return []window{{to: 24 * time.Hour}}
 	}
-	for _, one := range f.windows {
+	for _, one := range d.windows {
 		if slices.Contains(one.days, day.Weekday()) {
 			open = append(open, one)
 		}
@@ -489,8 +567,8 @@ func (f *flow) windowsOn(day time.Time) (open []window) {
 }
 
 // zoneOf is the workflow's, which may be the record's own; the account's is UTC.
-func (f *flow) zoneOf(p *person) *time.Location {
-	name := f.zone
+func (d *drawn) zoneOf(p *person) *time.Location {
+	name := d.zone
 	if strings.HasPrefix(name, "{{") {
 		name = p.is["time_zone"]
 	}
@@ -524,9 +602,12 @@ func instant(date time.Time, clock time.Duration, zone *time.Location) time.Time
 
 // due comes when the time is over until which an enrollment waits.
 func (r *reference) due(e *enrollment) {
-	if e.at.kind == "delay" {
+	old := e.at
+	switch {
+	case r.follow(e):
+	case old.kind == "delay" && e.at.config("") == old.config(""):
 		r.answer(e, "next")
-	} else {
+	default:
 		r.ask(e)
 	}
 }
@@ -534,13 +615,13 @@ func (r *reference) due(e *enrollment) {
 // answer leaves an action by a port.
 func (r *reference) answer(e *enrollment, port string) {
 	r.say(e.who, e.flow, e.at.id+" -> "+port)
-	r.arrive(e, behind(e.flow.actions, e.at, port))
+	r.arrive(e, behind(e.definition().actions, e.at, port))
 }
 
 // waitsFor tells whether a person waits in a workflow for an event: of that type, from the arrival on (§4.6.1).
 func (p *person) waitsFor(f *flow, event news) bool {
 	e := p.inside[f]
-	return e != nil && e.at.kind == "wait" && e.at.event == event.event && !event.at.Before(e.arrived)
+	return e != nil && e.at.kind == "wait" && e.at.event == event.event && !event.at.Before(e.arrived) && !event.at.Before(e.edited)
 }
 
 // behind is where an action leads by a port: to the first action of the port's block, or where there is none to the next one of

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	livesInEach  = 10 // records of a random world
-	thingsInEach = 80 // that happen to them
+	livesInEach  = 10  // records of a random world
+	thingsInEach = 200 // that happen to them
 )
 
 // randomWorld is some workflows, and what happens to them and to records. It knows no rules: the product and the
@@ -19,6 +19,7 @@ const (
 type randomWorld struct {
 	*rand.Rand
 	definitions []*drawn
+	newest      []*drawn // of each workflow, while what happens is drawn
 	happenings  []happening
 	begins      time.Time // before a change of the clocks
 	ends        time.Time
@@ -74,11 +75,14 @@ func (c condition) String() string {
 type happening struct {
 	at     time.Time
 	record int    // 0 = it happens to a workflow
-	verb   string // is, did, joins, quits, deleted, restored, enters; turns of a workflow, and look at all switches
+	verb   string // is, did, joins, quits, deleted, restored, enters; turns, edited of a workflow; look at all switches
 	what   string // event, list, workflow, or mode of the switch
 	set    condition
-	flow   string    // of which a switch turns
-	later  time.Time // when it turns by itself; zero = now
+	flow   string
+	later  time.Time         // when a switch turns by itself; zero = now
+	edit   *drawn            // what an edited workflow is
+	policy string            // what people inside do: follow, pin, migrate
+	moves  map[string]string // with migrate, by the action in which they stand; to an action, or end
 }
 
 func (h happening) String() string {
@@ -89,6 +93,9 @@ func (h happening) String() string {
 	text := strings.TrimSpace(fmt.Sprintf("%s %s %s %s", h.at.Format(time.DateTime), about, h.verb, h.what))
 	if !h.later.IsZero() {
 		text += h.later.Format(" at " + time.DateTime)
+	}
+	if h.edit != nil {
+		text += fmt.Sprintf(" %s %v\n%s", h.policy, h.moves, h.edit.yaml())
 	}
 	if h.set.name != "" {
 		text += fmt.Sprintf(" %s=%s", h.set.name, h.set.value)
@@ -113,13 +120,14 @@ func newRandomWorld(seed uint64) *randomWorld {
 	for _, name := range workflowNames {
 		w.definitions = append(w.definitions, w.definition(name))
 	}
+	w.newest = slices.Clone(w.definitions)
 	now := w.begins
 	for record := range livesInEach {
 		w.happen(happening{at: now, record: record + 1, verb: "is", set: w.property()})
 		now = now.Add(time.Duration(1+w.IntN(60)) * time.Second)
 	}
 	for range thingsInEach {
-		now = now.Add(time.Duration(1+w.IntN(3000*60)) * time.Second)
+		now = now.Add(time.Duration(1+w.IntN(16*3600)) * time.Second)
 		w.happen(w.thing(now))
 	}
 	slices.SortStableFunc(w.happenings, func(a, b happening) int { return a.at.Compare(b.at) })
@@ -144,7 +152,7 @@ func (w *randomWorld) property() condition {
 }
 
 func (w *randomWorld) maybe() condition {
-	if w.oneIn(3) {
+	if w.oneIn(4) {
 		return w.any()
 	}
 	return condition{}
@@ -158,10 +166,10 @@ func (w *randomWorld) definition(name string) *drawn {
 	case 2, 3:
 		d.event, d.provided = pick(w, eventNames), w.maybe()
 	}
-	switch w.IntN(3) {
-	case 0:
+	switch w.IntN(5) {
+	case 0, 1:
 		d.each = d.event != ""
-	case 1:
+	case 2, 3:
 		d.again = w.any()
 	}
 	switch w.IntN(6) {
@@ -172,7 +180,15 @@ func (w *randomWorld) definition(name string) *drawn {
 			d.removes = ""
 		}
 	}
+	w.settings(d)
+	d.actions = w.block(d, 0)
+	return d
+}
+
+// settings draws when actions run.
+func (w *randomWorld) settings(d *drawn) {
 	d.zone = pick(w, append([]string{"", "", "", "{{ contact.time_zone }}"}, zoneNames...))
+	d.windows, d.pauses = nil, nil
 	if w.oneIn(3) {
 		for range 1 + w.IntN(3) {
 			d.windows = append(d.windows, w.window())
@@ -185,8 +201,6 @@ func (w *randomWorld) definition(name string) *drawn {
 		slices.Sort(d.pauses)
 		d.pauses = slices.Compact(d.pauses)
 	}
-	d.actions = w.block(d, 0)
-	return d
 }
 
 func (w *randomWorld) window() (drawn window) {
@@ -204,7 +218,7 @@ func (w *randomWorld) window() (drawn window) {
 
 // block is some actions in a row.
 func (w *randomWorld) block(d *drawn, depth int) (actions []*act) {
-	for range 1 + w.IntN(4-depth) {
+	for range 1 + w.IntN(5-2*depth) {
 		actions = append(actions, w.action(d, depth))
 	}
 	return actions
@@ -236,7 +250,7 @@ func (w *randomWorld) action(d *drawn, depth int) *act {
 
 // spans gives an action a time whose seconds are hardly another one's, so that no two things happen at once.
 func (w *randomWorld) spans(a *act) {
-	a.days, a.rest = w.IntN(8), time.Duration(1+w.IntN(24*3600))*time.Second
+	a.days, a.rest = w.IntN(10), time.Duration(1+w.IntN(24*3600))*time.Second
 }
 
 // blocks draws what follows a port. At most one of them ends the journey, or nobody would come to the next action.
@@ -254,9 +268,11 @@ func (w *randomWorld) blocks(d *drawn, a *act, depth int, ports ...string) {
 
 func (w *randomWorld) thing(now time.Time) happening {
 	h := happening{at: now, record: 1 + w.IntN(livesInEach)}
-	switch n := w.IntN(20); {
-	case n == 0:
-		h.record, h.verb, h.flow, h.what = 0, "turns", pick(w, workflowNames), pick(w, []string{"on", "on", "on", "on", "off", "pause", "drain", "stop"})
+	switch n := w.IntN(24); {
+	case n == 20, n == 22:
+		w.edit(&h)
+	case n == 0, n == 21:
+		h.record, h.verb, h.flow, h.what = 0, "turns", pick(w, workflowNames), pick(w, []string{"on", "on", "on", "on", "on", "off", "pause", "drain", "stop"})
 		if w.oneIn(4) {
 			h.later = now.Add(time.Duration(1+w.IntN(20*24*3600)) * time.Second)
 			w.happen(happening{at: h.later.Add(3 * time.Second), verb: "look"}) // the worker does, every three seconds
@@ -275,14 +291,14 @@ func (w *randomWorld) thing(now time.Time) happening {
 	return h
 }
 
-// workspace is the world's in YAML.
-func (w *randomWorld) workspace() string {
+// workspace is the world's in YAML, with some definitions.
+func workspaceOf(definitions []*drawn) string {
 	marks := ""
 	for _, name := range workflowNames {
 		marks += fmt.Sprintf("{name: mark_%s, type: string}, ", name)
 	}
 	text := "-- lists/vip.yaml --\nlist: vip\n-- lists/blocked.yaml --\nlist: blocked\n-- objects/contact.yaml --\nobject: contact\nproperties: [" + marks + "]\n"
-	for _, d := range w.definitions {
+	for _, d := range definitions {
 		text += d.yaml()
 	}
 	return text
@@ -333,17 +349,21 @@ func (d *drawn) yaml() string {
 	return text
 }
 
+// config is the kind and what belongs to it.
+func (a *act) config(workflow string) string {
+	return map[string]string{
+		"delay":  "delay_set_amount: {for: " + a.span() + "}",
+		"wait":   strings.Replace("delay_until_event: {event: "+a.event+", max_wait: "+a.span()+"}", ", max_wait: }", "}", 1),
+		"branch": fmt.Sprintf("branch_and_or: {branches: [{name: met, when: %s}]}", a.when),
+		"edit":   fmt.Sprintf("edit_record: {set: {mark_%s: %s}}", workflow, a.value),
+		"note":   "create_note: {body: Hello}",
+	}[a.kind]
+}
+
 func (a *act) yaml(d *drawn) string {
 	if a.kind == "end" {
 		return "{end: {}}"
 	}
-	config := map[string]string{
-		"delay":  "delay_set_amount: {for: " + a.span() + "}",
-		"wait":   strings.Replace("delay_until_event: {event: "+a.event+", max_wait: "+a.span()+"}", ", max_wait: }", "}", 1),
-		"branch": fmt.Sprintf("branch_and_or: {branches: [{name: met, when: %s}]}", a.when),
-		"edit":   fmt.Sprintf("edit_record: {set: {mark_%s: %s}}", d.name, a.value),
-		"note":   "create_note: {body: Hello}",
-	}[a.kind]
 	blocks := []string{}
 	for _, port := range slices.Sorted(maps.Keys(a.blocks)) {
 		inner := []string{}
@@ -356,7 +376,7 @@ func (a *act) yaml(d *drawn) string {
 	if len(blocks) > 0 {
 		then = ", then: {" + strings.Join(blocks, ", ") + "}"
 	}
-	return "{id: " + a.id + ", " + config + then + "}"
+	return "{id: " + a.id + ", " + a.config(d.name) + then + "}"
 }
 
 // span is a time as authors write it, "" for none.
@@ -365,6 +385,111 @@ func (a *act) span() string {
 		return ""
 	}
 	return strings.TrimPrefix(fmt.Sprintf("%dd%ds", a.days, int(a.rest.Seconds())), "0d")
+}
+
+// edit draws another revision of a workflow.
+func (w *randomWorld) edit(h *happening) {
+	i := w.IntN(len(workflowNames))
+	old := w.newest[i]
+	d := *old
+	for range 1 + w.IntN(3) {
+		w.change(&d)
+	}
+	for d.yaml() == old.yaml() {
+		w.change(&d)
+	}
+	w.newest[i] = &d
+	h.record, h.verb, h.flow, h.edit, h.policy = 0, "edited", d.name, &d, pick(w, []string{"follow", "follow", "pin", "migrate"})
+	if h.policy == "migrate" {
+		from, to := pick(w, old.ids()), pick(w, append(d.ids(), "end"))
+		if from == to {
+			to = "end"
+		}
+		h.moves = map[string]string{from: to}
+	}
+}
+
+// change makes one edit.
+func (w *randomWorld) change(d *drawn) {
+	ids := d.ids()
+	at := pick(w, ids)
+	switch w.IntN(8) {
+	case 0: // delete it, with what is in its blocks
+		if remaining := replaced(d.actions, at, nil); len(remaining) > 0 {
+			d.actions = remaining
+		}
+	case 1: // insert before it
+		d.actions = replaced(d.actions, at, func(a *act) []*act { return []*act{w.action(d, 2), a} })
+	case 2: // or behind it
+		d.actions = replaced(d.actions, at, func(a *act) []*act { return []*act{a, w.action(d, 2)} })
+	case 3: // make another of it
+		d.actions = replaced(d.actions, at, func(a *act) []*act {
+			another := *a
+			if another.kind, another.blocks = pick(w, []string{"delay", "note"}), nil; another.rest == 0 {
+				w.spans(&another)
+			}
+			return []*act{&another}
+		})
+	case 4:
+		d.goal = w.maybe()
+	case 5:
+		d.keeps = w.maybe()
+	case 6:
+		w.settings(d)
+	default: // edit it
+		d.actions = replaced(d.actions, at, func(a *act) []*act {
+			another := *a
+			switch {
+			case another.rest > 0:
+				w.spans(&another)
+			case another.kind == "branch":
+				another.when = w.any()
+			case another.kind == "edit":
+				another.value = "z"
+			}
+			if another.kind == "wait" && w.oneIn(2) {
+				another.event = pick(w, eventNames)
+			}
+			return []*act{&another}
+		})
+	}
+}
+
+// replaced are actions with others in the place of one; nil = with none.
+func replaced(actions []*act, id string, by func(*act) []*act) (changed []*act) {
+	for _, a := range actions {
+		another := *a
+		another.blocks = map[string][]*act{}
+		for port, block := range a.blocks {
+			if inner := replaced(block, id, by); len(inner) > 0 {
+				another.blocks[port] = inner
+			}
+		}
+		switch {
+		case a.id != id || id == "":
+			changed = append(changed, &another)
+		case by != nil:
+			changed = append(changed, by(a)...)
+		}
+	}
+	return changed
+}
+
+// ids are those of the actions.
+func (d *drawn) ids() (ids []string) {
+	var gather func([]*act)
+	gather = func(actions []*act) {
+		for _, a := range actions {
+			if a.id != "" {
+				ids = append(ids, a.id)
+			}
+			for _, port := range slices.Sorted(maps.Keys(a.blocks)) {
+				gather(a.blocks[port])
+			}
+		}
+	}
+	gather(d.actions)
+	return ids
 }
 
 // script is what happens, a line each.

@@ -211,14 +211,23 @@ func folder(workspace string) fstest.MapFS {
 
 func compiledAs(tb testing.TB, workspace string, options publish.Options) store.Publication {
 	tb.Helper()
-	read, problems, err := definition.ReadWorkspace(folder(workspace), activities.Kinds())
-	require.NoError(tb, err)
-	require.False(tb, problems.HasErrors(), "%v", problems)
 	options.At = time.Now()
-	publication, problems, err := publish.Workspace(read, options)
+	published, err := publication(workspace, options)
 	require.NoError(tb, err)
-	require.Empty(tb, problems)
-	return publication
+	return published
+}
+
+// publication is what a workspace publishes; its problems are the error.
+func publication(workspace string, options publish.Options) (store.Publication, error) {
+	read, problems, err := definition.ReadWorkspace(folder(workspace), activities.Kinds())
+	if err != nil || problems.HasErrors() {
+		return store.Publication{}, errors.Join(err, fmt.Errorf("%v", problems))
+	}
+	published, problems, err := publish.Workspace(read, options)
+	if len(problems) > 0 {
+		err = errors.Join(err, fmt.Errorf("%v", problems))
+	}
+	return published, err
 }
 
 // work runs a worker in this process until the test ends. change adjusts its options.
