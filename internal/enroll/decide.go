@@ -188,7 +188,7 @@ func (d *deciding) entered(ctx context.Context, ref crm.Ref, change plan.Change)
 		}
 	}
 	for _, w := range l.watches {
-		if w.goal || w.suppress || w.leave {
+		if w.goal != nil || w.suppress != nil || w.leave != nil {
 			if err := d.ask(ctx, w, ref, occurrence{trigger: strconv.FormatInt(change.Seq, 10), at: change.At, silent: true, entered: true}); err != nil {
 				return err
 			}
@@ -333,7 +333,7 @@ func (d *deciding) ask(ctx context.Context, w *watch, ref crm.Ref, why occurrenc
 	}
 	inside := last != nil && last.Exit == ""
 	through := last != nil && (last.Exit == plan.ExitCompleted || last.Exit == plan.ExitEnded)
-	if !edge && !inside && !(w.goal && through && last.Converted.IsZero()) {
+	if !edge && !inside && !(w.goal != nil && through && last.Converted.IsZero()) {
 		return nil
 	}
 	key := w.Workflow + "\x00" + w.key + "\x00" + ref.String()
@@ -345,13 +345,13 @@ func (d *deciding) ask(ctx context.Context, w *watch, ref crm.Ref, why occurrenc
 		return err
 	}
 	switch {
-	case inside && w.suppress && truth == crm.Yes:
+	case inside && w.suppress.has(last) && truth == crm.Yes:
 		d.leave(*last, plan.Unenroll{Reason: plan.ExitSuppressed})
-	case inside && w.goal && truth == crm.Yes:
+	case inside && w.goal.has(last) && truth == crm.Yes:
 		d.leave(*last, plan.Unenroll{Reason: plan.ExitGoalMet})
-	case inside && w.leave && truth != crm.Yes && (before || why.entered): // who ceased to match before the workflow said so stays
+	case inside && w.leave.has(last) && truth != crm.Yes && (before || why.entered): // who ceased to match before the workflow said so stays
 		d.leave(*last, plan.Unenroll{Reason: plan.ExitUnenrolled, Detail: "no longer matches what enrolled it"})
-	case through && w.goal && truth == crm.Yes && last.Converted.IsZero():
+	case through && w.goal.has(last) && truth == crm.Yes && last.Converted.IsZero():
 		d.decision.Converted = append(d.decision.Converted, store.Conversion{Enrollment: last.ID, At: d.now})
 	}
 	if !edge || why.silent || inside || !w.admits(why.noticed(d.now), why.seq) {

@@ -365,6 +365,42 @@ func TestWhoIsInsideLeavesWhenSomethingChanges(t *testing.T) {
 	require.Equal(t, []string{"unenroll other contact/1 removed"}, j.follows())
 }
 
+// TestWhoFinishesByAnEarlierRevisionLeavesByItsRules publishes other rules for those who come later.
+func TestWhoFinishesByAnEarlierRevisionLeavesByItsRules(t *testing.T) {
+	t.Parallel()
+	rome := &plan.Rules{Enroll: raw(`{"when":{"property":"city","is":"Rome"}}`), LeaveOnMiss: true}
+	j := newJunction(t, map[string]*plan.Rules{"goal": {Goal: raw(customer)}, "suppress": {Suppress: raw(`{"list":"do-not-contact"}`)}, "leave": rome})
+	ada, bob := j.contact("1", "city=Rome"), j.contact("2", "city=Rome")
+	workflows := []string{"goal", "suppress", "leave"}
+	for _, w := range workflows {
+		require.NotEmpty(t, j.enter(w, ada, "").Enrollment, w)
+	}
+	j.follows()
+	lead := raw(`{"property":"stage","is":"lead"}`)
+	later := store.Publication{At: j.now, Account: json.RawMessage(`{"time_zone":"UTC"}`)}
+	for id, rules := range map[string]*plan.Rules{"goal": {Goal: lead}, "suppress": {Suppress: lead}, "leave": {Enroll: rome.Enroll}} {
+		later.Definitions = append(later.Definitions, plan.Revision{
+			Workflow: id, On: true, InFlight: plan.InFlightPin, Plan: &plan.Plan{Workflow: id, Object: "contact", Hash: id + " later", Rules: rules},
+		})
+	}
+	_, err := j.Publish(t.Context(), later)
+	require.NoError(t, err)
+	for _, w := range workflows {
+		require.NotEmpty(t, j.enter(w, bob, "").Enrollment, w)
+	}
+	j.follows()
+	j.set(ada, "stage=lead")
+	require.Empty(t, j.follows(), "who is pinned knows of no other rules")
+	j.set(ada, "stage=customer", "city=Oslo")
+	_, err = j.AddToList(t.Context(), "do-not-contact", ada, j.now)
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{"unenroll goal contact/1 goal_met", "unenroll leave contact/1 unenrolled", "unenroll suppress contact/1 suppressed"}, j.follows())
+	j.set(bob, "stage=customer", "city=Oslo")
+	require.Empty(t, j.follows())
+	j.set(bob, "stage=lead")
+	require.ElementsMatch(t, []string{"unenroll goal contact/2 goal_met", "unenroll suppress contact/2 suppressed"}, j.follows())
+}
+
 func TestEnteringTakesOutOfNamedWorkflowsOrOfAll(t *testing.T) {
 	t.Parallel()
 	j := newJunction(t, map[string]*plan.Rules{

@@ -3,6 +3,7 @@ package enroll
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -43,7 +44,19 @@ type watch struct {
 	sources []crm.Source
 
 	enrolls, again        bool // who starts to match enters, or enters anew
-	goal, suppress, leave bool // who matches, or no longer does, leaves
+	goal, suppress, leave whom // who matches, or no longer does, leaves
+}
+
+// whom is who goes by some revisions: who was admitted to one of from to to (0 = all later).
+type whom []struct{ from, to int }
+
+func (w whom) has(enrollment *plan.Enrollment) bool {
+	for _, one := range w {
+		if enrollment.Revision >= one.from && (one.to == 0 || enrollment.Revision <= one.to) {
+			return true
+		}
+	}
+	return false
 }
 
 // admits tells whether the workflow enrolls by what happened at an instant, with a number (0 = time came).
@@ -55,7 +68,7 @@ func compile(published store.Live, zone *time.Location, catalog *crm.Catalog) (*
 	l := &live{Live: published, zone: zone}
 	rules := published.Revision.Plan.Rules
 	if rules == nil {
-		return l, nil
+		rules = &plan.Rules{}
 	}
 	triggers, err := rules.Triggers()
 	if err != nil {
@@ -107,7 +120,7 @@ func compile(published store.Live, zone *time.Location, catalog *crm.Catalog) (*
 		role(l.watches[i])
 		return filter, nil
 	}
-	if l.when, err = add(triggers.When, true, func(w *watch) { w.enrolls, w.again, w.leave = true, l.eachEvent, rules.LeaveOnMiss }); err != nil {
+	if l.when, err = add(triggers.When, true, func(w *watch) { w.enrolls, w.again = true, l.eachEvent }); err != nil {
 		return nil, err
 	}
 	for _, source := range again {
@@ -115,11 +128,30 @@ func compile(published store.Live, zone *time.Location, catalog *crm.Catalog) (*
 			return nil, err
 		}
 	}
-	if _, err := add(rules.Goal, false, func(w *watch) { w.goal = true }); err != nil {
-		return nil, err
+	// who finishes by an earlier revision leaves by its rules
+	from := 0
+	for _, held := range published.Held {
+		if err := l.leaves(held.Plan.Rules, from, held.Number, add); err != nil {
+			return nil, err
+		}
+		from = held.Number + 1
 	}
-	_, err = add(rules.Suppress, false, func(w *watch) { w.suppress = true })
-	return l, err
+	return l, l.leaves(rules, from, 0, add)
+}
+
+// leaves adds the filters by which people leave who go by the revisions from one to another.
+func (l *live) leaves(rules *plan.Rules, from, to int, add func(json.RawMessage, bool, func(*watch)) (*crm.Filter, error)) error {
+	triggers, err := rules.Triggers()
+	if err != nil || rules == nil {
+		return err
+	}
+	about := whom{{from, to}}
+	if rules.LeaveOnMiss {
+		_, err = add(triggers.When, true, func(w *watch) { w.leave = append(w.leave, about...) })
+	}
+	_, goal := add(rules.Goal, false, func(w *watch) { w.goal = append(w.goal, about...) })
+	_, suppress := add(rules.Suppress, false, func(w *watch) { w.suppress = append(w.suppress, about...) })
+	return errors.Join(err, goal, suppress)
 }
 
 // interest is who is concerned by a change of a record.

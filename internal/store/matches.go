@@ -114,6 +114,7 @@ type Live struct {
 	Switch   plan.Switch
 	Since    int64 // changes before this one enroll nobody
 	Revision plan.Revision
+	Held     []plan.Revision // earlier ones that people finish by, since the next is for those who come later
 }
 
 // Live returns every published workflow with its newest revision; the plans are shared.
@@ -127,10 +128,29 @@ func (r reader) Live(ctx context.Context) (workflows []Live, err error) {
 		return live, err
 	}, `SELECT w.workflow, w.mode, w.turns_to, w.turns, w.live_since, r.number, r.hash FROM workflows w JOIN revisions r ON r.workflow = w.workflow
 		WHERE r.number = (SELECT MAX(number) FROM revisions l WHERE l.workflow = w.workflow) ORDER BY w.workflow`)
+	if err != nil {
+		return nil, err
+	}
+	held, err := r.held(ctx)
 	for i := range workflows {
-		if err := r.complete(ctx, &workflows[i].Revision); err != nil {
-			return nil, err
-		}
+		one := &workflows[i]
+		one.Held = held[one.Workflow]
+		err = errors.Join(err, r.complete(ctx, &one.Revision))
 	}
 	return workflows, err
+}
+
+// held returns the revisions before those that were published for who comes later, by workflow, oldest first.
+func (r reader) held(ctx context.Context) (map[string][]plan.Revision, error) {
+	found, err := collect(ctx, r.source, func(row scanner) (revision plan.Revision, err error) {
+		revision.Plan = &plan.Plan{}
+		return revision, row.Scan(&revision.Workflow, &revision.Number, &revision.Plan.Hash)
+	}, `SELECT b.workflow, b.number, b.hash FROM revisions l JOIN revisions b ON b.workflow = l.workflow AND b.number = l.number - 1
+		WHERE l.in_flight = $1 ORDER BY b.workflow, b.number`, plan.InFlightPin)
+	held := map[string][]plan.Revision{}
+	for _, one := range found {
+		err = errors.Join(err, r.complete(ctx, &one))
+		held[one.Workflow] = append(held[one.Workflow], one)
+	}
+	return held, err
 }
