@@ -71,7 +71,8 @@ type enrollment struct {
 	flow    *flow
 	who     *person
 	in      int  // the revision by which it goes
-	at      *act // where it waits
+	at      *act // where it stands
+	visits  map[string]int
 	arrived time.Time
 	edited  time.Time // when that was made another wait
 	until   time.Time // zero = as long as it takes
@@ -426,7 +427,7 @@ func (r *reference) admit(p *person, f *flow, way string) {
 	}
 	r.say(p, f, "enters: "+way)
 	p.before[f]++
-	p.inside[f] = &enrollment{flow: f, who: p, in: len(f.revisions) - 1}
+	p.inside[f] = &enrollment{flow: f, who: p, in: len(f.revisions) - 1, visits: map[string]int{}}
 	p.news = append(p.news, news{entered: f, at: r.now})
 	r.arrive(p.inside[f], f.actions[0])
 }
@@ -446,6 +447,7 @@ func (r *reference) arrive(e *enrollment, a *act) {
 	case a.kind == "end":
 		r.leave(e, "ended")
 	default:
+		e.visits[a.id]++
 		r.ask(e)
 	}
 }
@@ -515,7 +517,7 @@ func (r *reference) opens(e *enrollment) time.Time {
 	zone := d.zoneOf(e.who)
 	told := func(due time.Time) time.Time {
 		from, band := d.gate(due, zone)
-		for _, drawn := range r.chance[fmt.Sprintf("%s/%s/%d/%s/1", e.flow.name, e.who, e.who.before[e.flow], e.at.id)] {
+		for _, drawn := range r.chance[fmt.Sprintf("%s/%s/%d/%s/%d", e.flow.name, e.who, e.who.before[e.flow], e.at.id, e.visits[e.at.id])] {
 			if !drawn.Before(from) && !drawn.After(from.Add(band)) {
 				return drawn
 			}
