@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/millrace/millrace/internal/action"
@@ -14,13 +15,14 @@ import (
 )
 
 type branchValueEqualsConfig struct {
-	Value    crm.Value     `json:"value" doc:"What to compare: a property or the output of an earlier action, as a token." required:"true"`
-	Branches []valueBranch `json:"branches" doc:"One branch per value." required:"true" min:"1" max:"250"`
+	Value      crm.Value     `json:"value" doc:"What to compare: a property or the output of an earlier action, as a token." required:"true"`
+	Branches   []valueBranch `json:"branches" doc:"One branch per value." required:"true" min:"1" max:"250"`
+	IgnoreCase bool          `json:"ignore_case,omitempty" doc:"Let gold and Gold be the same."`
 }
 
 type valueBranch struct {
 	Name branchName `json:"name" doc:"Name of the branch, and of its port." required:"true"`
-	Is   crm.Value  `json:"is" doc:"Internal value that leads here." required:"true"`
+	Is   crm.Value  `json:"is" doc:"Internal value that leads here; \"\" = no value." required:"true"`
 }
 
 func (b valueBranch) name() branchName { return b.Name }
@@ -33,8 +35,10 @@ var branchValueEquals = action.Define(action.Spec[branchValueEqualsConfig]{
 	Category: action.Branch,
 	Summary:  "Branch by the value of a property or output",
 	Doc: `The value in its internal form is compared with each branch, exactly and with regard to case; a number or a date also when it
-is written differently (` + "`10.0`" + `, epoch milliseconds). An empty value, an unknown one and the output of an action that failed take
-the port ` + "`default`" + `. Several options of a multiple-choice property are one value, ` + "`a;b`" + `: use branch_and_or to look for one of them.`,
+is written differently (` + "`10.0`" + `, epoch milliseconds). An unknown value takes the port ` + "`default`" + `, and so do an empty one and the output of
+an action that failed, unless there is a branch for ` + "`\"\"`" + `. With ` + "`ignore_case`" + ` texts are compared without regard to case. Several options of a multiple-choice property are one value, ` + "`a;b`" + `: use branch_and_or to look for one of them.
+
+Unconfirmed, and so our design: that case matters, ` + "`ignore_case`" + `, and a branch for no value.`,
 	Example:  `branch_value_equals: {value: "{{ contact.plan }}", branches: [{name: gold, is: gold}, {name: silver, is: silver}]}`,
 	Ports:    []string{portDefault},
 	Local:    true,
@@ -52,12 +56,10 @@ the port ` + "`default`" + `. Several options of a multiple-choice property are 
 		seen := map[string]bool{}
 		for _, branch := range cfg.Branches {
 			literal, known := branch.Is.Literal()
-			text := crm.Text(literal)
+			text := cfg.fold(crm.Text(literal))
 			switch {
 			case !known:
 				problems.Errorf(branch.Is.Pos(), "wrong-value", "is: a value is needed here, not a token")
-			case text == "":
-				problems.Errorf(branch.Is.Pos(), "wrong-value", "is: an empty value takes the port default")
 			case seen[text]:
 				problems.Errorf(branch.Is.Pos(), "duplicate-value", "is: there are two branches for %q", text)
 			}
@@ -77,19 +79,25 @@ the port ` + "`default`" + `. Several options of a multiple-choice property are 
 		text, err := form.Canonical(value)
 		if err != nil {
 			env.Warn("%v", err)
-		}
-		if text == "" {
 			return plan.Outcome{Port: portDefault}, nil
 		}
 		for _, branch := range cfg.Branches {
 			literal, _ := branch.Is.Literal()
-			if wanted, err := form.Canonical(literal); err == nil && wanted == text {
+			if wanted, err := form.Canonical(literal); err == nil && cfg.fold(wanted) == cfg.fold(text) {
 				return plan.Outcome{Port: branch.Name.text, Note: text}, nil
 			}
 		}
 		return plan.Outcome{Port: portDefault, Note: text}, nil
 	},
 })
+
+// fold is a text as it is compared.
+func (c branchValueEqualsConfig) fold(text string) string {
+	if c.IgnoreCase {
+		return strings.ToLower(text)
+	}
+	return text
+}
 
 // typeOf returns the property type whose internal form a value has.
 func typeOf(value any) crm.PropertyType {

@@ -69,7 +69,6 @@ func TestBranchValueEqualsCheck(t *testing.T) {
 	requireProblems(t, branches("{name: '', is: 1}"), "wrong-value")
 	requireProblems(t, branches("{name: [a], is: 1}"), "wrong-type")
 	requireProblems(t, branches(`{name: a, is: "{{ contact.plan }}"}`), "wrong-value")
-	requireProblems(t, branches(`{name: a, is: ""}`), "wrong-value")
 	requireProblems(t, branches(strings.Repeat("{name: a, is: 1},", 251)), "out-of-range")
 	for value, hint := range map[string]string{
 		"deal.amount": `write a token: "{{ deal.amount }}"`, "gold": `write a token: "{{ contact.plan }}"`, "1.5": `write a token: "{{ contact.plan }}"`,
@@ -79,4 +78,17 @@ func TestBranchValueEqualsCheck(t *testing.T) {
 		require.Equal(t, schema.Warning, problems[0].Severity)
 		require.Equal(t, hint, problems[0].Hint)
 	}
+}
+
+func TestBranchValueEqualsWithoutAValueOrRegardToCase(t *testing.T) {
+	t.Parallel()
+	none := newBench(t, `branch_value_equals: {value: "{{ contact.city }}", branches: [{name: none, is: ""}, {name: rome, is: Rome}]}`)
+	require.Equal(t, "none", none.ok().Port)
+	none.set(map[string]string{"city": "Oslo"})
+	require.Equal(t, "default", none.ok().Port)
+
+	folded := newBench(t, `branch_value_equals: {value: "{{ contact.city }}", ignore_case: true, branches: [{name: rome, is: Rome}]}`)
+	folded.set(map[string]string{"city": "ROME"})
+	require.Equal(t, "rome", folded.ok().Port)
+	requireProblems(t, `branch_value_equals: {value: "{{ contact.city }}", ignore_case: true, branches: [{name: a, is: Rome}, {name: b, is: rome}]}`, "duplicate-value")
 }

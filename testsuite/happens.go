@@ -18,8 +18,8 @@ import (
 )
 
 // happening is a scenario about who enters and leaves: the same router and the same admission as in production decide. It
-// shows a line for everybody who enters, is refused or leaves. Nobody goes through the actions, but the first record that
-// enters the workflow that the scenario names: that one is a walk.
+// shows a line for everybody who enters, is refused or leaves. Nobody goes through the actions, but who enters the workflow
+// that the scenario names while nobody else does: that is a walk.
 type happening struct {
 	journey Simulation // what the scenario is about, and where
 	edited  func(edit string, options publish.Options) (store.Publication, error)
@@ -31,9 +31,8 @@ type happening struct {
 	lines  []line   // still to be played
 	later  []string // workflows that a line pushes
 
-	walker   string // the record that goes through the actions; "" = nobody has come yet
-	arriving *arrival
-	walk     *simulation // under way
+	arriving *arrival    // who goes through the actions next
+	walk     *simulation // who does so now
 	failures []*planned
 	over     bool // the time of the scenario
 
@@ -67,17 +66,19 @@ func (h *happening) play(ctx context.Context, script string) (err error) {
 	if err := h.read(script); err != nil {
 		return err
 	}
-	if err := h.publish(ctx, h.journey.Workspace, false); err != nil {
+	if _, err := h.publish(ctx, h.journey.Workspace, false); err != nil {
 		return err
 	}
 	for len(h.lines) > 0 && !h.over {
 		next := h.lines[0]
-		h.lines = h.lines[1:]
 		if err := h.pass(ctx, next.at); err != nil {
 			return err
 		}
-		if err := h.do(ctx, next); err != nil {
-			return err
+		if h.arriving == nil {
+			h.lines = h.lines[1:]
+			if err := h.do(ctx, next); err != nil {
+				return err
+			}
 		}
 		for h.arriving != nil && !h.over {
 			if err := h.goThrough(ctx); err != nil {
@@ -91,8 +92,8 @@ func (h *happening) play(ctx context.Context, script string) (err error) {
 // howToWrite is told to authors whose line is none.
 const howToWrite = "write it as in\n  2027-03-01 09:00 contact/1 is {\"city\": \"Rome\"}\n  2027-03-01 09:00 contact/1 did page_viewed {\"url\": \"/\"}\n" +
 	"  2027-03-01 09:00 contact/1 joins vip\nalso: yesterday EVENT, quits LIST, enters WORKFLOW, leaves WORKFLOW, completes WORKFLOW, associated RECORD,\n" +
-	"merged into RECORD, deleted, restored, waits; who goes through the actions: paused in WORKFLOW, resumed in WORKFLOW,\n" +
-	"skips its wait in WORKFLOW, moved to ACTION in WORKFLOW;\n" +
+	"merged into RECORD, deleted, restored, waits; who goes through the actions: answers ACTION by EVENT, paused in WORKFLOW,\n" +
+	"resumed in WORKFLOW, skips its wait in WORKFLOW, moved to ACTION in WORKFLOW;\n" +
 	"of workflow/ID: pushed, pushed with existing, becomes EDIT, becomes EDIT with existing, turns on, turns off, ticks,\n" +
 	"called {\"email\": \"ada@example.com\"}, fails at ACTION with 503, fails at ACTION with 503 4 times, counted"
 
@@ -126,17 +127,21 @@ func (h *happening) read(script string) error {
 	return nil
 }
 
-// publish publishes a workspace as far as no later line pushes it.
-func (h *happening) publish(ctx context.Context, publication store.Publication, existing bool) error {
+// publish publishes a workspace as far as no later line pushes it, and returns which workflows have a new revision.
+func (h *happening) publish(ctx context.Context, publication store.Publication, existing bool) (revised []string, err error) {
 	publication.At, publication.EnrollExisting = h.now, existing
 	publication.Definitions = slices.DeleteFunc(slices.Clone(publication.Definitions), func(one plan.Revision) bool {
 		return slices.Contains(h.later, one.Workflow)
 	})
-	_, err := h.books.Publish(ctx, publication)
-	return err
+	published, err := h.books.Publish(ctx, publication)
+	for _, revision := range published.Revisions {
+		revised = append(revised, revision.Workflow)
+	}
+	return revised, err
 }
 
-// pass lets time pass, and what comes by itself until then happen.
+// pass lets time pass, and what comes by itself until then happen. It stops where somebody arrives who goes through the
+// actions.
 func (h *happening) pass(ctx context.Context, until time.Time) error {
 	for {
 		look, err := h.books.NextLook(ctx)
@@ -149,7 +154,7 @@ func (h *happening) pass(ctx context.Context, until time.Time) error {
 		if look.After(h.now) {
 			h.now = look
 		}
-		if err := h.follow(ctx); err != nil {
+		if err := h.follow(ctx); err != nil || h.arriving != nil {
 			return err
 		}
 	}
@@ -181,7 +186,8 @@ func (h *happening) operate(ctx context.Context, one line) error {
 	switch one.verb {
 	case "pushed":
 		h.later = slices.DeleteFunc(h.later, func(later string) bool { return later == workflow })
-		return h.publish(ctx, h.journey.Workspace, one.rest == "with existing")
+		_, err := h.publish(ctx, h.journey.Workspace, one.rest == "with existing")
+		return err
 	case "becomes":
 		return h.edit(ctx, one.rest)
 	case "turns":
@@ -225,11 +231,11 @@ func (h *happening) edit(ctx context.Context, what string) error {
 	if err != nil {
 		return err
 	}
-	if err := h.publish(ctx, publication, existing); err != nil {
-		return err
+	revised, err := h.publish(ctx, publication, existing)
+	if slices.Contains(revised, h.journey.Workflow) {
+		h.tell(plan.SignalChanged, nil)
 	}
-	h.tell(plan.SignalChanged, nil)
-	return nil
+	return err
 }
 
 func (h *happening) call(ctx context.Context, one line) error {
@@ -271,7 +277,7 @@ func (h *happening) happen(ctx context.Context, one line) error {
 	switch one.verb {
 	case "is":
 		return h.write(ctx, ref, rest)
-	case "did", "yesterday": // told now, it happened a day before
+	case "did", "yesterday", "answers":
 		return h.tellEvent(ctx, one)
 	case "joins":
 		_, err := h.books.AddToList(ctx, rest, ref, h.now)
@@ -307,11 +313,20 @@ func (h *happening) happen(ctx context.Context, one line) error {
 }
 
 func (h *happening) tellEvent(ctx context.Context, one line) error {
-	kind, data, _ := strings.Cut(one.rest, " ")
-	event := plan.Event{Type: kind, Record: one.ref.String(), At: h.now}
-	if one.verb == "yesterday" {
+	event := plan.Event{Record: one.ref.String(), At: h.now}
+	rest := one.rest
+	switch one.verb {
+	case "yesterday": // told now, it happened a day before
 		event.At = h.now.AddDate(0, 0, -1)
+	case "answers":
+		step, by, found := strings.Cut(rest, " by ")
+		if !found || h.walk == nil {
+			return fmt.Errorf("%q is not as in `answers welcome by email_opened`, of who goes through the actions", "answers "+rest)
+		}
+		event.Source, rest = plan.Call{Enrollment: h.walk.admission.Enrollment, Node: step, Visit: 1}.Key(), by
 	}
+	kind, data, _ := strings.Cut(rest, " ")
+	event.Type = kind
 	if data != "" {
 		if err := unmarshal([]byte(data), &event.Properties); err != nil {
 			return err
@@ -423,8 +438,8 @@ func (h *happening) admit(ctx context.Context, intent plan.Intent) (plan.Admissi
 		return admission, nil
 	}
 	h.show(intent.Record, "enters "+intent.Workflow, intent.Way)
-	if intent.Workflow == h.journey.Workflow && (h.walker == "" || h.walker == intent.Record) {
-		h.walker, h.arriving = intent.Record, &arrival{intent, admission}
+	if intent.Workflow == h.journey.Workflow && h.walk == nil && h.arriving == nil {
+		h.arriving = &arrival{intent, admission}
 	}
 	return admission, nil
 }

@@ -56,6 +56,9 @@ func TestEveryRuleIsShown(t *testing.T) {
 		rule, by, _ := strings.Cut(strings.TrimPrefix(line, "| "), " | ")
 		links := link.FindAllStringSubmatch(by, -1)
 		require.NotEmpty(t, links, "nothing shows the rule %q", rule)
+		if !strings.Contains(by, ".tx") { // neither a scenario nor a golden file
+			require.Regexp(t, `\): .+ \|$`, strings.TrimSpace(by), "%q is shown in Go alone, and nothing says why", rule)
+		}
 		for _, one := range links {
 			said, target := one[1], one[2]
 			file, err := os.ReadFile(filepath.Join("rules", target))
@@ -68,7 +71,8 @@ func TestEveryRuleIsShown(t *testing.T) {
 			}
 		}
 	}
-	require.Equal(t, []string{"2.2", "2.3", "2.4", "2.5", "2.6", "2.7", "2.8", "2.9", "2.10", "4.12"}, sections)
+	require.Equal(t, strings.Fields(`2.2 2.3 2.4 2.5 2.6 2.7 2.8 2.9 2.10
+		3.0 3.2 4.1 4.2 4.3 4.4 4.5 4.6 4.7 4.8 4.9 4.10 4.11 4.12 4.13 5`), sections)
 	files, err := filepath.Glob("rules/*.txtar")
 	require.NoError(t, err)
 	for _, file := range files {

@@ -184,14 +184,22 @@ func (s *Scenario) Run(ctx context.Context, files fs.FS) (difference string, err
 	return s.compareJourneys([]Simulated{shown}), nil
 }
 
-// compareJourneys compares what was shown of one record, which may have gone through several times.
+// compareJourneys compares what was shown of journeys, one after the other. Their lines begin with the record where there
+// are several.
 func (s *Scenario) compareJourneys(journeys []Simulated) (difference string) {
 	var steps, sent, told, exits strings.Builder
+	several := slices.ContainsFunc(journeys, func(shown Simulated) bool { return shown.record != journeys[0].record })
 	for _, shown := range journeys {
-		steps.WriteString(timeline(shown))
-		sent.WriteString(effects(shown))
-		told.WriteString(history(shown))
-		fmt.Fprintln(&exits, shown.Exit.Reason)
+		of := func(lines string) string {
+			if !several || lines == "" {
+				return lines
+			}
+			return shown.record + " " + strings.ReplaceAll(strings.TrimSuffix(lines, "\n"), "\n", "\n"+shown.record+" ") + "\n"
+		}
+		steps.WriteString(of(timeline(shown)))
+		sent.WriteString(of(effects(shown)))
+		told.WriteString(of(history(shown)))
+		exits.WriteString(of(shown.Exit.Reason + "\n"))
 	}
 	return s.compare(partTimeline, steps.String()) + s.compare(partEffects, sent.String()) +
 		s.compare(partHistory, told.String()) + s.compare(partExit, exits.String())

@@ -79,6 +79,7 @@ type Simulated struct {
 	Steps   []Step        `json:"steps"`
 	Effects []Effect      `json:"effects"`
 
+	record  string
 	journal []plan.Entry
 }
 
@@ -229,7 +230,7 @@ func (s *simulation) play(ctx context.Context) (Simulated, error) {
 	}
 	shown := Simulated{
 		Exit:  SimulatedExit{Reason: exit.Reason, Node: exit.Node, Detail: exit.Detail},
-		Steps: Steps(entries), Effects: append([]Effect{}, s.effects...), journal: entries,
+		Steps: Steps(entries), Effects: append([]Effect{}, s.effects...), record: s.ref.String(), journal: entries,
 	}
 	if atEnd := exit.Reason == plan.ExitCompleted || exit.Reason == plan.ExitEnded; atEnd && len(shown.Steps) > 0 {
 		shown.Exit.Node = shown.Steps[len(shown.Steps)-1].Node // the interpreter names the edit that it is folded into

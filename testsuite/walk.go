@@ -50,7 +50,7 @@ func (h *happening) goThrough(ctx context.Context) error {
 
 // walking tells whether somebody is the one who goes through the actions now.
 func (h *happening) walking(workflow, record string) bool {
-	return h.walk != nil && workflow == h.journey.Workflow && record == h.walker
+	return h.walk != nil && workflow == h.journey.Workflow && record == h.walk.ref.String()
 }
 
 // tell sends a signal to the one who goes through the actions.

@@ -39,8 +39,8 @@ lines is something that happens to a record, as in
   2027-03-01 09:00 contact/1 is {"city": "Rome"}
 or to a workflow, as in "workflow/welcome turns off",
 and its part "follows" is who then enters which workflow, is refused or leaves.
-The first record that enters the workflow in the head, if it has one, goes
-through its actions.
+Who enters the workflow in the head, if it has one, goes through its actions,
+one record after the other.
 
 A part that is named as a file of the workspace, as workflows/welcome.yaml,
 takes its place. With "longer: workflows/welcome.yaml" the line

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -253,6 +254,32 @@ var decisions = map[string]func(t *testing.T, s *store.Store){
 		intents, err := s.Intents(ctx, noon, 10)
 		require.NoError(t, err)
 		require.Equal(t, "contact/2", intents[len(intents)-1].Record)
+	},
+	"who waits until an instant is told of another time zone": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		publish := func(account string) []plan.Intent {
+			_, err := s.Publish(ctx, store.Publication{At: noon, Account: []byte(account), Definitions: []plan.Revision{{
+				On: true, Plan: &plan.Plan{Workflow: "w", Object: "contact", Hash: "h"},
+			}}})
+			require.NoError(t, err)
+			intents, err := s.Intents(ctx, noon, 10)
+			require.NoError(t, err)
+			return slices.DeleteFunc(intents, func(intent plan.Intent) bool { return intent.Act != plan.ActChanged })
+		}
+		publish(`{"time_zone":"Europe/Rome"}`)
+		for _, ref := range []crm.Ref{ann, bob} {
+			opened, err := s.OpenEnrollment(ctx, plan.Enrollment{Workflow: "w", Record: ref.String(), WorkflowID: plan.WorkflowID("w", ref.String()), Revision: 1, Started: noon})
+			require.NoError(t, err)
+			standing := plan.Standing{Enrollment: opened.ID, Node: "wait", Arrived: noon}
+			if ref == ann {
+				standing.Until = noon.Add(time.Hour)
+			}
+			require.NoError(t, s.Stand(ctx, standing))
+		}
+		require.Empty(t, publish(`{"time_zone":"Europe/Rome","gdpr":true}`))
+		told := publish(`{"time_zone":"America/New_York"}`)
+		require.Len(t, told, 1)
+		require.Equal(t, "w/"+ann.String()+"/1", told[0].Enrollment)
 	},
 	"an edited list is asked anew, and nobody decides by the old one": func(t *testing.T, s *store.Store) {
 		ctx := t.Context()

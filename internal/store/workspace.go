@@ -64,7 +64,7 @@ func (tx *Tx) Publish(ctx context.Context, p Publication) (published Published, 
 		}
 	}
 	if p.Account != nil {
-		if err := tx.setSetting(ctx, settingAccount, p.Account); err != nil {
+		if err := tx.setAccount(ctx, p.Account, p.At); err != nil {
 			return Published{}, err
 		}
 	}
@@ -127,6 +127,27 @@ func (tx *Tx) Publish(ctx context.Context, p Publication) (published Published, 
 		published.match(workflow, existing)
 	}
 	return published, err
+}
+
+// setAccount writes the account's settings. Who waits until an instant is told when the time zone is another: the wall
+// clock that they wait for may be (semantics §4.7).
+func (tx *Tx) setAccount(ctx context.Context, account json.RawMessage, now time.Time) error {
+	before, err := tx.Zone(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := tx.setSetting(ctx, settingAccount, account); err != nil {
+		return err
+	}
+	after, err := tx.Zone(ctx, nil)
+	if err != nil || after.String() == before.String() {
+		return err
+	}
+	told, err := tx.exec(ctx, `INSERT INTO intents (`+intentColumns+`, due)
+		SELECT '`+plan.ActChanged+`', workflow, record, '', '', id, '', '', '', 0, TRUE, CAST($1 AS BIGINT), 0, '', 0
+		FROM enrollments WHERE closed IS NULL AND until IS NOT NULL ORDER BY seq`, instant{now})
+	tx.decided = tx.decided || told > 0
+	return err
 }
 
 // match counts who matches a new filter trigger of a workflow.
