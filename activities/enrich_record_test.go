@@ -1,7 +1,9 @@
 package activities
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/millrace/millrace/internal/action"
 	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/internal/provider"
@@ -254,6 +257,40 @@ func TestEnrichRecordThatIsCutWritesOneAnswer(t *testing.T) {
 	require.JSONEq(t, string(first.Output), string(b.ok().Output), "what was written is not written again")
 	require.Equal(t, 2, server.asked())
 	require.Empty(t, b.property(ada, "city"))
+	require.Equal(t, "w/a1 1 0 0", b.usage())
+}
+
+// repeating is a store whose transactions are each run twice, of which the second one counts, as when others were in the way.
+type repeating struct{ transacting }
+
+func (r repeating) Transact(ctx context.Context, step func(action.Transaction) error) error {
+	undone := errors.New("undone")
+	if err := r.transacting.Transact(ctx, func(books action.Transaction) error {
+		if err := step(books); err != nil {
+			return err
+		}
+		return undone
+	}); !errors.Is(err, undone) {
+		return err
+	}
+	return r.transacting.Transact(ctx, step)
+}
+
+func TestEnrichRecordTellsOnceThoughItsTransactionIsRepeated(t *testing.T) {
+	t.Parallel()
+	b, server := withEnrichment(t, `enrich_record: {by: [domain], properties: [industry], on: {associated: company}}`, map[string]any{"industry": "Water"})
+	gone := crm.Ref{Object: "company", ID: "1"}
+	b.record(gone, map[string]string{"domain": "x.example"})
+	b.associate(gone, "")
+	server.during = func() {
+		if err := b.store.Delete(t.Context(), gone, monday); err != nil {
+			t.Error(err)
+		}
+	}
+	b.runtime.Store = repeating{b.runtime.Store.(transacting)}
+	require.JSONEq(t, `{"properties": [], "updated_ids": []}`, string(b.ok().Output))
+	require.Equal(t, []string{"company/1 is gone"}, b.journal(plan.JournalWarning))
+	require.Equal(t, 1, server.asked())
 	require.Equal(t, "w/a1 1 0 0", b.usage())
 }
 
