@@ -243,11 +243,15 @@ func (h *happening) call(ctx context.Context, one line) error {
 	if err := unmarshal([]byte(one.rest), &payload); err != nil {
 		return err
 	}
-	_, err := h.router.Webhook(ctx, one.ref.ID, "", payload, h.now)
+	event, err := h.router.Webhook(ctx, one.ref.ID, "", payload, h.now)
 	if errors.Is(err, enroll.ErrNobody) || errors.Is(err, enroll.ErrSeveral) {
 		h.show(one.ref.String(), "enrolls nobody", err.Error())
 		return nil
 	}
+	if err != nil {
+		return err
+	}
+	_, err = h.router.Deliver(ctx, event, h.now)
 	return err
 }
 

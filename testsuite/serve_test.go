@@ -95,3 +95,67 @@ func TestTheAPIEnrollsTellsAndWakes(t *testing.T) {
 		"resume wait/contact/1", "unenroll wait/contact/1 failed",
 	}, lines)
 }
+
+const calledWorkspace = `
+-- millrace.yaml --
+time_zone: UTC
+-- workflows/paid.yaml --
+workflow: paid
+object: contact
+enroll: {webhook: {match: email}, if: {property: city, is: Rome}, again: each_event}
+actions:
+  - {id: thank, edit_record: {set: {first_name: "paid {{ event.amount }}"}}}
+`
+
+func TestAWebhookEnrollsWhomTheCallIsAbout(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, calledWorkspace)
+	s.work(t)
+	shell := s.shell(t, calledWorkspace)
+	key := strings.TrimSpace(shell.ok(t, "keys", "create", "shop", "--role", "enroll"))
+	_, url := shell.serve(t)
+	for id, city := range map[string]string{"1": "Rome", "2": "Oslo"} {
+		_, err := s.Books.Create(t.Context(), crm.Ref{Object: "contact", ID: id}, map[string]string{"email": id + "@example.com", "city": city}, time.Now(), "test")
+		require.NoError(t, err)
+	}
+	call := func(body, id string, want int) string {
+		t.Helper()
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/v1/webhooks/paid", strings.NewReader(body))
+		require.NoError(t, err)
+		request.Header.Set("Authorization", "Bearer "+key)
+		request.Header.Set("Idempotency-Key", id)
+		answer, err := http.DefaultClient.Do(request)
+		require.NoError(t, err)
+		defer answer.Body.Close()
+		text, err := io.ReadAll(answer.Body)
+		require.NoError(t, err)
+		require.Equal(t, want, answer.StatusCode, "%s", text)
+		return string(text)
+	}
+	times := func(record string) (enrolled int) {
+		all, err := s.Books.Enrollments(t.Context(), store.EnrollmentFilter{Workflow: "paid", Record: record})
+		require.NoError(t, err)
+		for _, one := range all {
+			if one.Exit == plan.ExitCompleted {
+				enrolled++
+			}
+		}
+		return enrolled
+	}
+	call(`{"email":"3@example.com","amount":7}`, "a", 422)
+	call(`{"email":"2@example.com","amount":7}`, "b", 200) // is not in Rome
+	require.Contains(t, call(`{"email":"1@example.com","amount":7}`, "c", 200), `"status":"stored"`)
+	require.Eventually(t, func() bool { return times("contact/1") == 1 }, patience, 10*time.Millisecond)
+	require.Contains(t, call(`{"email":"1@example.com","amount":7}`, "c", 200), `"status":"duplicate"`)
+	call(`{"email":"1@example.com","amount":8}`, "d", 200)
+	require.Eventually(t, func() bool { return times("contact/1") == 2 }, patience, 10*time.Millisecond)
+	ada, err := s.Books.Get(t.Context(), ref("contact/1"))
+	require.NoError(t, err)
+	require.Equal(t, "paid 8", ada.Properties["first_name"])
+	require.Zero(t, times("contact/2"))
+	last, _, err := s.Books.LastEnrollment(t.Context(), "paid", "contact/1")
+	require.NoError(t, err)
+	require.Equal(t, 2, last.Number, "the repetition enrolled nobody")
+	shell.ok(t, "workflows", "off", "paid")
+	require.Contains(t, call(`{"email":"1@example.com","amount":9}`, "e", 409), "the workflow is off")
+}

@@ -122,6 +122,7 @@ worth repeating after Retry-After, other errors are not.`
 	s.recordRoutes(api)
 	s.enrollmentRoutes(api)
 	s.workflowRoutes(api)
+	s.webhookRoutes(api)
 	s.callbackRoutes(api)
 	return api
 }
@@ -155,7 +156,7 @@ func (s *server) problem(err error) error {
 		return err
 	case errors.Is(err, crm.ErrForbidden):
 		return huma.Error403Forbidden(text)
-	case errors.Is(err, crm.ErrNotFound), errors.Is(err, enroll.ErrNotInside):
+	case errors.Is(err, crm.ErrNotFound), errors.Is(err, enroll.ErrNotInside), errors.Is(err, enroll.ErrNoWebhook):
 		return huma.Error404NotFound(text)
 	case errors.Is(err, crm.ErrDeleted):
 		return huma.Error410Gone(text)

@@ -16,7 +16,7 @@ type Enroll struct {
 	If       *crm.Filter `json:"if,omitempty" doc:"Must hold at the instant of the event or of the scheduled run."`
 	When     *crm.Filter `json:"when,omitempty" doc:"Filter trigger: a record that starts to match."`
 	Schedule *Schedule   `json:"schedule,omitempty" doc:"Enrolls every record that matches if, at set times."`
-	Webhook  *Webhook    `json:"webhook,omitempty" doc:"A call from elsewhere enrolls the record that it is about."`
+	Webhook  *Webhook    `json:"webhook,omitempty" doc:"A call to /v1/webhooks/ID of the API enrolls the record that it is about."`
 	Again    Again       `json:"again,omitzero" doc:"Whether a record may enter more than once." default:"never"`
 	Leave    bool        `json:"leave_when_no_longer_matching,omitempty" doc:"Take a record out when it no longer matches when."`
 	Removes  Removes     `json:"remove_from,omitzero" doc:"Workflows that a record leaves when it enters this one: a list, or all."`

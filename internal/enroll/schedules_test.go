@@ -80,11 +80,18 @@ func TestWebhookFindsItsRecordAndEnrollsItOnce(t *testing.T) {
 	j.contact("2", "code=b")
 	j.contact("3", "code=b")
 	j.follows()
-	for range 2 {
-		_, err := people.Webhook(t.Context(), "w", "call-1", map[string]any{"code": "a", "plan": "gold"}, j.now)
+	call := func(workflow, id string) (duplicate bool) {
+		event, err := people.Webhook(t.Context(), workflow, id, map[string]any{"code": "a", "plan": "gold"}, j.now)
 		require.NoError(t, err)
+		delivered, err := people.Deliver(t.Context(), event, j.now)
+		require.NoError(t, err)
+		return delivered.Duplicate
 	}
+	require.False(t, call("w", "call-1"))
+	require.True(t, call("w", "call-1"))
 	require.Equal(t, []string{"enroll w contact/1 webhook"}, j.follows(), "the other workflow was not called")
+	require.False(t, call("other", "call-1"), "an id counts in its workflow")
+	require.Equal(t, []string{"enroll other contact/1 webhook"}, j.follows())
 	events, err := j.EventsOf(t.Context(), crm.Ref{Object: "contact", ID: "1"}, 1)
 	require.NoError(t, err)
 	require.Equal(t, "gold", events[0].Properties["plan"])

@@ -81,6 +81,21 @@ func Decode(m Message) (items []Item, several bool, rejected *Rejection) {
 	return []Item{item(m.Body, eitherEvent)}, false, nil
 }
 
+// DecodeCall reads what a call from elsewhere says: one JSON object. Numbers stay as they were written.
+func DecodeCall(contentType string, body []byte) (said map[string]any, rejected *Rejection) {
+	kind, _, err := mime.ParseMediaType(contentType)
+	switch {
+	case contentType != "" && (err != nil || kind != "application/json" && !strings.HasSuffix(kind, "+json")):
+		return nil, reject("wrong-content-type", "", "a call is sent as application/json, not as %s", clip(contentType))
+	case len(body) > MaxEvent:
+		return nil, reject("too-large", "", "a call of %d bytes: at most %d are taken", len(body), MaxEvent)
+	}
+	if rejected = decode(body, false, &said); rejected == nil && said == nil {
+		rejected = reject("wrong-type", "", "a null stands where something else is expected")
+	}
+	return said, rejected
+}
+
 func decodeBatch(body []byte, read func([]byte) (plan.Event, *Rejection)) ([]Item, *Rejection) {
 	var parts []json.RawMessage
 	if err := json.Unmarshal(body, &parts); err != nil {
