@@ -157,5 +157,43 @@ func TestAWebhookEnrollsWhomTheCallIsAbout(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 2, last.Number, "the repetition enrolled nobody")
 	shell.ok(t, "workflows", "off", "paid")
-	require.Contains(t, call(`{"email":"1@example.com","amount":9}`, "e", 409), "the workflow is off")
+	require.Contains(t, call(`{"email":"1@example.com","amount":9}`, "e", 409), "the workflow is switched off")
+}
+
+func TestOperatorsLeaveLinesInTheAuditLog(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, plainWorkspace)
+	s.work(t)
+	shell := s.shell(t, plainWorkspace)
+	for _, id := range []string{"1", "2"} {
+		_, err := s.Books.Create(t.Context(), crm.Ref{Object: "contact", ID: id}, nil, time.Now(), "test")
+		require.NoError(t, err)
+	}
+	shell.ok(t, "enroll", "wait", "contact/1", "--wait")
+	shell.ok(t, "enroll", "wait", "--matching", "{property: id, is: 2}")
+	standsAt := func(node string) {
+		require.Eventually(t, func() bool {
+			last, _, err := s.Books.LastEnrollment(t.Context(), "wait", "contact/1")
+			return err == nil && last.Standing.Node == node && last.Standing.Awaits != ""
+		}, patience, 10*time.Millisecond)
+	}
+	standsAt("seen")
+	for _, command := range []string{"pause", "resume"} {
+		shell.ok(t, command, "wait", "contact/1")
+	}
+	shell.ok(t, "move", "wait", "contact/1", "--to", "seen")
+	standsAt("seen")
+	shell.ok(t, "skip-wait", "wait", "contact/1")
+	shell.run(t, "unenroll", "wait", "contact/1") // it may have ended
+	shell.ok(t, "unenroll", "wait", "--all")
+	var deeds []store.Deed
+	require.NoError(t, json.Unmarshal([]byte(shell.ok(t, "audit", "-o", "json")), &deeds))
+	var lines []string
+	for _, deed := range deeds {
+		lines = append([]string{deed.Action + " " + deed.Subject}, lines...)
+	}
+	require.Equal(t, []string{
+		"enroll wait/contact/1", "enroll wait", "pause wait/contact/1", "resume wait/contact/1", "move wait/contact/1", "skip_wait wait/contact/1",
+		"unenroll wait/contact/1", "unenroll wait",
+	}, lines)
 }

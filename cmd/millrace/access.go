@@ -18,37 +18,41 @@ import (
 // roles are what commands on a database need of the user whom --as names; the rest of a command's path decides where
 // both are listed. A command that is not here needs no user: it reads no records, or it is a program of its own.
 var roles = map[string]crm.Role{
-	"workflows":      crm.RoleView,
-	"workflows on":   crm.RolePublish,
-	"workflows off":  crm.RolePublish,
-	"enrollments":    crm.RoleView,
-	"why":            crm.RoleView,
-	"history":        crm.RoleView,
-	"outbox":         crm.RoleView,
-	"usage":          crm.RoleView,
-	"events":         crm.RoleView,
-	"diff":           crm.RoleView,
-	"doctor":         crm.RoleView,
-	"records":        crm.RoleEdit,
-	"records get":    crm.RoleView,
-	"records list":   crm.RoleView,
-	"records export": crm.RoleView,
-	"lists":          crm.RoleEdit,
-	"lists list":     crm.RoleView,
-	"lists show":     crm.RoleView,
-	"lists count":    crm.RoleView,
-	"records purge":  crm.RoleAdmin,
-	"enroll":         crm.RoleEnroll,
-	"unenroll":       crm.RoleEnroll,
-	"pause":          crm.RoleEnroll,
-	"resume":         crm.RoleEnroll,
-	"skip-wait":      crm.RoleEnroll,
-	"move":           crm.RoleEnroll,
-	"event":          crm.RoleEnroll,
-	"prune":          crm.RoleAdmin,
-	"push":           crm.RoleEdit, // and RolePublish for what is on
-	"keys":           crm.RoleAdmin,
-	"audit":          crm.RoleAdmin,
+	"workflows":         crm.RoleView,
+	"workflows on":      crm.RolePublish,
+	"workflows off":     crm.RolePublish,
+	"workflows pause":   crm.RolePublish,
+	"workflows drain":   crm.RolePublish,
+	"workflows stop":    crm.RolePublish,
+	"enrollments":       crm.RoleView,
+	"why":               crm.RoleView,
+	"history":           crm.RoleView,
+	"outbox":            crm.RoleView,
+	"usage":             crm.RoleView,
+	"events":            crm.RoleView,
+	"events send-again": crm.RoleEnroll,
+	"diff":              crm.RoleView,
+	"doctor":            crm.RoleView,
+	"records":           crm.RoleEdit,
+	"records get":       crm.RoleView,
+	"records list":      crm.RoleView,
+	"records export":    crm.RoleView,
+	"lists":             crm.RoleEdit,
+	"lists list":        crm.RoleView,
+	"lists show":        crm.RoleView,
+	"lists count":       crm.RoleView,
+	"records purge":     crm.RoleAdmin,
+	"enroll":            crm.RoleEnroll,
+	"unenroll":          crm.RoleEnroll,
+	"pause":             crm.RoleEnroll,
+	"resume":            crm.RoleEnroll,
+	"skip-wait":         crm.RoleEnroll,
+	"move":              crm.RoleEnroll,
+	"event":             crm.RoleEnroll,
+	"prune":             crm.RoleAdmin,
+	"push":              crm.RoleEdit, // and RolePublish for what is on
+	"keys":              crm.RoleAdmin,
+	"audit":             crm.RoleAdmin,
 }
 
 // roleOf is the role that a command needs, by its path without the program, as in "workflows on".
@@ -182,8 +186,9 @@ func sameAccess(before, after *crm.Catalog) bool {
 	return true
 }
 
-// writeDown writes the new revisions into the audit log.
-func (p *publisher) writeDown(ctx context.Context, tx *store.Tx, latest map[string]*plan.Plan, published store.Published) error {
+// writeDown writes the new revisions into the audit log, and which files of the workspace are others: settings, users,
+// properties, mails. files are the hashes of those that were there; each version is kept under its hash.
+func (p *publisher) writeDown(ctx context.Context, tx *store.Tx, latest map[string]*plan.Plan, files map[string]string, published store.Published) error {
 	type revision struct {
 		Revision int    `json:"revision"`
 		Plan     string `json:"plan"` // its hash
@@ -196,6 +201,14 @@ func (p *publisher) writeDown(ctx context.Context, tx *store.Tx, latest map[stri
 		}
 		deeds = append(deeds, p.deed(store.DeedPublish, one.Workflow, before, revision{one.Number, one.Plan.Hash}))
 	}
-	_, err := tx.Audit(ctx, deeds...)
+	now, err := tx.Assets(ctx)
+	if err != nil {
+		return err
+	}
+	changed := p.deed(store.DeedPublish, "workspace", nil, nil)
+	if changed.Changed(files, now) {
+		deeds = append(deeds, changed)
+	}
+	_, err = tx.Audit(ctx, deeds...)
 	return err
 }

@@ -134,6 +134,8 @@ func TestTheAuditLogTellsWhoDidWhat(t *testing.T) {
 	}
 	slices.Reverse(lines)
 	require.Regexp(t, `^ada publish trial-nurture  \{"revision":1,"plan":"[0-9a-f]+"\}$`, lines[0])
+	require.Regexp(t, `^ada publish workspace \{.*\} \{.*"millrace.yaml":"[0-9a-f]{64}".*\}$`, lines[1])
+	lines = slices.Delete(lines, 1, 2)
 	require.Regexp(t, `^root key.create shop  \{"id":"[a-z2-7]{12}","roles":\["enroll"\],"user":""\}$`, lines[6])
 	require.Equal(t, []string{
 		`ed record.set contact/51 {"email":""} {"email":"ada@example.com"}`,
@@ -186,7 +188,7 @@ func TestEvents(t *testing.T) {
 	t.Parallel()
 	term := newPushed(t)
 	term.run("event", "page_viewed", "--record", "contact/51", "--id", "a", "--data", `{"url":"/"}`).succeeds()
-	require.Regexp(t, `page_viewed +a +\{"url":"/"\}`, term.run("events", "contact/51").succeeds().stdout)
+	require.Regexp(t, `page_viewed +a +cli ada +\{"url":"/"\}`, term.run("events", "contact/51").succeeds().stdout)
 	var events []shownEvent
 	term.run("events", "contact/51", "-o", "json").succeeds().decode(&events)
 	require.Equal(t, "a", events[0].ID)
@@ -197,6 +199,16 @@ func TestEvents(t *testing.T) {
 	var rejected []rejectedEvent
 	term.run("events", "--rejected", "-o", "json").succeeds().decode(&rejected)
 	require.Equal(t, "{", rejected[0].Content)
+	term.run("events", "send-again", "1").fails(1, "1: it is rejected once more: malformed: it is not JSON: it ends too early")
+	term.run("events", "send-again", "2").fails(1, "there is no rejected event of this number")
+	term.run("events", "send-again", "x").fails(2, `"x" is not a number`)
+	require.NoError(t, term.store().Tx(t.Context(), func(tx *store.Tx) error {
+		return tx.AddRejected(t.Context(), store.RejectedEvent{At: time.Now(), Origin: "kafka/events/0/18", Reason: "in-future", Content: []byte(`{"record":"contact/51","type":"paid"}`)})
+	}))
+	require.Equal(t, "2: stored, kafka/events/0/18\n", term.run("events", "send-again", "2").succeeds().stdout)
+	term.run("events", "send-again", "2").fails(1, "it became contact/51 kafka/events/0/18")
+	term.run("events", "--rejected", "-o", "json").succeeds().decode(&rejected)
+	require.Equal(t, []string{"contact/51 kafka/events/0/18"}, rejected[0].Events)
 	term.run("events").fails(2, "needs RECORD or --rejected")
 	term.run("events", "contact/51", "--rejected").fails(2, "needs RECORD or --rejected")
 }

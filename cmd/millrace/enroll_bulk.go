@@ -67,6 +67,9 @@ func (a *app) enrollMany(ctx context.Context, books *store.Store, args []string,
 		if job.Operation != enroll.OperationEnroll {
 			return fmt.Errorf("job %d is a `millrace %s`, go on with that", job.ID, commandOf(job.Operation))
 		}
+		if err := a.jobGoesOn(ctx, books, job); err != nil {
+			return err
+		}
 		return a.carryBulk(ctx, books, job, many.rate)
 	case len(args) == 0:
 		return usagef("`millrace enroll` needs WORKFLOW")
@@ -86,7 +89,7 @@ func (a *app) enrollMany(ctx context.Context, books *store.Store, args []string,
 	if why := stands.Refuses(a.Now()); why != "" {
 		return fmt.Errorf("%s admits nobody: %s", revision.Workflow, why)
 	}
-	job := store.Job{Workflow: revision.Workflow, Operation: enroll.OperationEnroll, By: a.Environment.get("USER"), Began: a.Now()}
+	job := store.Job{Workflow: revision.Workflow, Operation: enroll.OperationEnroll, By: a.who.Name, Began: a.Now()}
 	if many.matching != "" || many.list != "" {
 		job, err = a.addMatching(ctx, books, revision, many, job)
 	} else {
@@ -124,8 +127,11 @@ func (a *app) addMatching(ctx context.Context, books *store.Store, revision plan
 		}
 		for count, after := 0, ""; ; {
 			refs, err := tx.Matching(ctx, query, after, listedOnce)
-			if err != nil || len(refs) == 0 {
+			if err != nil {
 				return err
+			}
+			if len(refs) == 0 {
+				return a.jobBegins(ctx, tx, added, count)
 			}
 			if err := tx.AddParts(ctx, added.ID, count, texts(refs)); err != nil {
 				return err
@@ -172,7 +178,7 @@ func (a *app) addNamed(ctx context.Context, books *store.Store, revision plan.Re
 			}
 			count += len(page)
 		}
-		return nil
+		return a.jobBegins(ctx, tx, added, count)
 	})
 	return added, err
 }

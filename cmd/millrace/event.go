@@ -69,7 +69,15 @@ exist yet.`,
 }
 
 func (a *app) event(ctx context.Context, books *store.Store, ref crm.Ref, event plan.Event) error {
-	delivered, err := (&enroll.Client{Store: books}).Deliver(ctx, event, a.Now())
+	event.By = "cli " + a.who.Name
+	var delivered enroll.Delivered
+	err := books.Tx(ctx, func(tx *store.Tx) (err error) {
+		if delivered, err = enroll.Deliver(ctx, tx, event, a.Now()); err != nil || delivered.Duplicate {
+			return err
+		}
+		_, err = tx.Audit(ctx, a.deed(store.DeedEvent, ref.String(), nil, map[string]string{"type": event.Type, "id": delivered.ID}))
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -247,8 +247,7 @@ func (a *app) operateMany(ctx context.Context, books *store.Store, workflow stri
 	if job, err = books.AddJob(ctx, job, ids); err != nil {
 		return err
 	}
-	deed := a.deed(do.update, workflow, nil, map[string]any{"job": job.ID, "selection": job.Selection, "people": len(ids)})
-	if _, err := books.Audit(ctx, deed); err != nil {
+	if err := books.Tx(ctx, func(tx *store.Tx) error { return a.jobBegins(ctx, tx, job, len(ids)) }); err != nil {
 		return err
 	}
 	return a.carry(ctx, books, job, s.rate)
@@ -305,7 +304,22 @@ func (a *app) goOn(ctx context.Context, books *store.Store, do operation, s sele
 	if job.Operation != do.update {
 		return fmt.Errorf("job %d is a `millrace %s`, go on with that", job.ID, commandOf(job.Operation))
 	}
+	if err := a.jobGoesOn(ctx, books, job); err != nil {
+		return err
+	}
 	return a.carry(ctx, books, job, s.rate)
+}
+
+// jobBegins writes a job into the audit log: the operation on its workflow.
+func (a *app) jobBegins(ctx context.Context, tx *store.Tx, job store.Job, people int) error {
+	_, err := tx.Audit(ctx, a.deed(job.Operation, job.Workflow, nil, map[string]any{"job": job.ID, "selection": job.Selection, "people": people}))
+	return err
+}
+
+// jobGoesOn writes into the audit log that somebody goes on with a job.
+func (a *app) jobGoesOn(ctx context.Context, books *store.Store, job store.Job) error {
+	_, err := books.Audit(ctx, a.deed(job.Operation, job.Workflow, nil, map[string]any{"job": job.ID, "goes_on": true}))
+	return err
 }
 
 // carry carries out a job and tells what came of all of it.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"time"
 
 	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/store"
@@ -43,7 +42,7 @@ func newLists(a *app) *cobra.Command {
 		},
 	}
 	show.Flags().IntVar(&limit, "limit", 0, "at most this `number`; 0 is all")
-	change := func(use, short, example string, do listChange) *cobra.Command {
+	change := func(use, short, example, deed string, do listChange) *cobra.Command {
 		return &cobra.Command{
 			Use: use, Short: short, Example: example, Args: arguments(2, -1),
 			RunE: func(command *cobra.Command, args []string) error {
@@ -52,7 +51,7 @@ func newLists(a *app) *cobra.Command {
 					return err
 				}
 				return a.withStore(command.Context(), func(books *store.Store) error {
-					return a.changeList(command.Context(), books, args[0], refs, do)
+					return a.changeList(command.Context(), books, args[0], refs, deed, do)
 				})
 			},
 		}
@@ -77,11 +76,11 @@ func newLists(a *app) *cobra.Command {
 				return a.withStore(command.Context(), func(books *store.Store) error { return a.countList(command.Context(), books, args[0]) })
 			},
 		},
-		change("add LIST RECORD...", "Put records on a static list", "  millrace lists add vip contact/51 contact/52",
+		change("add LIST RECORD...", "Put records on a static list", "  millrace lists add vip contact/51 contact/52", store.DeedAddToList,
 			func(ctx context.Context, tx *store.Tx, list string, ref crm.Ref) (bool, error) {
-				return tx.AddToList(ctx, list, ref, time.Now())
+				return tx.AddToList(ctx, list, ref, a.Now())
 			}),
-		change("remove LIST RECORD...", "Take records off a static list", "  millrace lists remove vip contact/51",
+		change("remove LIST RECORD...", "Take records off a static list", "  millrace lists remove vip contact/51", store.DeedRemoveFrom,
 			func(ctx context.Context, tx *store.Tx, list string, ref crm.Ref) (bool, error) {
 				return tx.RemoveFromList(ctx, list, ref)
 			}),
@@ -98,7 +97,7 @@ func (a *app) listLists(ctx context.Context, books *store.Store) error {
 	if err != nil {
 		return err
 	}
-	lists, err := books.Lists(ctx, time.Now(), zone)
+	lists, err := books.Lists(ctx, a.Now(), zone)
 	if err != nil {
 		return err
 	}
@@ -121,7 +120,7 @@ func (a *app) showList(ctx context.Context, books *store.Store, name string, lim
 	if err != nil {
 		return err
 	}
-	members, err := books.Members(ctx, name, time.Now(), zone, limit)
+	members, err := books.Members(ctx, name, a.Now(), zone, limit)
 	if errors.Is(err, crm.ErrNotFound) {
 		return fmt.Errorf("there is no list %q: `millrace lists list` shows those that there are", name)
 	}
@@ -141,7 +140,7 @@ func (a *app) countList(ctx context.Context, books *store.Store, name string) er
 	if err != nil {
 		return err
 	}
-	lists, err := books.Lists(ctx, time.Now(), zone)
+	lists, err := books.Lists(ctx, a.Now(), zone)
 	if err != nil {
 		return err
 	}
@@ -154,7 +153,7 @@ func (a *app) countList(ctx context.Context, books *store.Store, name string) er
 }
 
 // changeList changes who is on a static list, all of them or none, and shows a list of changedMember.
-func (a *app) changeList(ctx context.Context, books *store.Store, name string, refs []crm.Ref, do listChange) error {
+func (a *app) changeList(ctx context.Context, books *store.Store, name string, refs []crm.Ref, deed string, do listChange) error {
 	var changes []changedMember
 	err := books.Tx(ctx, func(tx *store.Tx) error {
 		changes = nil
@@ -164,6 +163,12 @@ func (a *app) changeList(ctx context.Context, books *store.Store, name string, r
 				return err
 			}
 			changes = append(changes, changedMember{ref.String(), changed})
+			if !changed {
+				continue
+			}
+			if _, err := tx.Audit(ctx, a.deed(deed, name+"/"+ref.String(), nil, nil)); err != nil {
+				return err
+			}
 		}
 		return nil
 	})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -36,18 +37,25 @@ again at any time.`,
 
 // prunedThings is the result of `millrace prune`.
 type prunedThings struct {
-	Removed map[string]int64 `json:"removed"` // by kind: actions, outbox, decisions, enrollments, membership, records
+	Removed map[string]int64 `json:"removed"` // by kind: actions, outbox, decisions, enrollments, membership, audit, rejected, records
 }
 
 func (a *app) prune(ctx context.Context, books *store.Store) (err error) {
+	numbers, err := books.Audit(ctx, a.deed(store.DeedPrune, "database", nil, nil))
+	if err != nil {
+		return err
+	}
 	state := plan.Pruning{At: a.Now()}
 	for !state.Done {
 		if state, err = enroll.PrunePage(ctx, books, state); err != nil {
-			return err
+			return errors.Join(err, books.AuditFailed(context.WithoutCancel(ctx), numbers[0], oneLine(err)))
 		}
 	}
 	result := prunedThings{Removed: map[string]int64{}}
 	maps.Copy(result.Removed, state.Removed)
+	if err := books.Tx(ctx, func(tx *store.Tx) error { return tx.AuditBecame(ctx, numbers[0], encoded(result)) }); err != nil {
+		return err
+	}
 	return a.show(result, func(w io.Writer) {
 		var parts []string
 		for _, kind := range slices.Sorted(maps.Keys(result.Removed)) {

@@ -367,6 +367,10 @@ func (p *publisher) publish(ctx context.Context, tx *store.Tx) error {
 		return err
 	}
 	publication := p.result.publication
+	files, err := tx.Assets(ctx)
+	if err != nil {
+		return err
+	}
 	published, err := tx.Publish(ctx, publication)
 	if err != nil {
 		return err
@@ -378,7 +382,7 @@ func (p *publisher) publish(ctx context.Context, tx *store.Tx) error {
 	if p.how.dryRun || p.Diagnostics.HasErrors() {
 		return errNothing
 	}
-	return p.writeDown(ctx, tx, p.latest, published)
+	return p.writeDown(ctx, tx, p.latest, files, published)
 }
 
 // changedMeanwhile says how what is there differs from what somebody agreed to.

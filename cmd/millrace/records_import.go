@@ -112,6 +112,8 @@ type recordsImport struct {
 	columns  []string // the property of each column; "" = passed over
 	errors   string   // path of the file of errors
 	progress store.ImportProgress
+	began    int64 // number of the line of the audit log that a transaction has begun
+	line     int64 // the same, once it is committed
 	result   importedFile
 	untold   error
 }
@@ -145,7 +147,13 @@ func (in *recordsImport) readHeader(ctx context.Context) (err error) {
 		if !given {
 			name = columnProperty(object, column)
 		}
-		if _, known := object.Property(name); !known && name != "" && name != "id" && !catalog.IsOpen() {
+		property, known := object.Property(name)
+		if known {
+			if err := in.who.MustAccess(object.Name, property, crm.AccessEdit); err != nil {
+				return err
+			}
+		}
+		if !known && name != "" && name != "id" && !catalog.IsOpen() {
 			return fmt.Errorf("%s has no property %q%s; `--map '%s=PROPERTY'` names another, `--map '%s='` passes over the column",
 				object.Name, name, didYouMean(name, propertyNames(object)), column, column)
 		}
@@ -251,6 +259,9 @@ func (in *recordsImport) batch(ctx context.Context) (more bool, err error) {
 		if in.options.dryRun {
 			return errDryRun
 		}
+		if err := in.writeDown(ctx, tx, next); err != nil {
+			return err
+		}
 		if waiting, err = tx.Waiting(ctx); err != nil {
 			return err
 		}
@@ -259,9 +270,25 @@ func (in *recordsImport) batch(ctx context.Context) (more bool, err error) {
 	if err != nil && !errors.Is(err, errDryRun) {
 		return false, err
 	}
-	in.progress = next
+	in.progress, in.line = next, in.began
 	in.tell(ctx, waiting)
 	return more, nil
+}
+
+// writeDown writes into this run's line of the audit log how far the import has come.
+func (in *recordsImport) writeDown(ctx context.Context, tx *store.Tx, next store.ImportProgress) error {
+	deed := in.deed(store.DeedImportRecords, in.result.Object, nil, map[string]any{
+		"file": next.File, "rows": next.Rows, "created": next.Created, "updated": next.Updated, "failed": next.Failed,
+	})
+	if in.line > 0 {
+		return tx.AuditBecame(ctx, in.line, deed.After)
+	}
+	numbers, err := tx.Audit(ctx, deed)
+	if err != nil {
+		return err
+	}
+	in.began = numbers[0]
+	return nil
 }
 
 // read reads the next lines. at says which of them each row of the part is.

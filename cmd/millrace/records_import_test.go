@@ -96,7 +96,7 @@ func TestRecordsImportGoesOn(t *testing.T) {
 	a, _, stderr := term.app("records", "import", "contact", "people.csv")
 	asked := 0
 	a.Now = func() time.Time {
-		if asked++; asked == 3 { // the start and the first batch have asked
+		if asked++; asked == 4 { // the start has asked, and the first batch and its line in the audit log
 			stop()
 		}
 		return time.Now()

@@ -43,7 +43,20 @@ func (a *app) mergeRecords(ctx context.Context, books *store.Store, keep, lose c
 	}
 	var waiting []string
 	err := books.Tx(ctx, func(tx *store.Tx) (err error) {
-		if err = tx.Merge(ctx, keep, lose, a.Now(), "merge of "+lose.String()); err != nil {
+		before, err := tx.Get(ctx, keep)
+		if err != nil {
+			return err
+		}
+		if err := tx.Merge(ctx, keep, lose, a.Now(), "merge of "+lose.String()); err != nil {
+			return err
+		}
+		after, err := tx.Get(ctx, keep)
+		if err != nil {
+			return err
+		}
+		won := a.deed(store.DeedMergeRecord, keep.String(), nil, nil)
+		won.Changed(before.Properties, after.Properties)
+		if _, err := tx.Audit(ctx, won, a.deed(store.DeedMergeRecord, lose.String(), nil, map[string]string{"into": keep.String()})); err != nil {
 			return err
 		}
 		waiting, err = tx.Waiting(ctx)
@@ -93,7 +106,18 @@ restored. What workflows did with them stays in the journal.`,
 func (a *app) purgeRecords(ctx context.Context, books *store.Store) error {
 	result := purgedRecords{}
 	for before := a.Now().Add(-crm.Restorable); ; {
-		purged, err := books.Purge(ctx, before, purgeBatch)
+		var purged []crm.Ref
+		err := books.Tx(ctx, func(tx *store.Tx) (err error) {
+			if purged, err = tx.Purge(ctx, before, purgeBatch); err != nil {
+				return err
+			}
+			var deeds []store.Deed
+			for _, ref := range purged {
+				deeds = append(deeds, a.deed(store.DeedPurgeRecord, ref.String(), nil, nil))
+			}
+			_, err = tx.Audit(ctx, deeds...)
+			return err
+		})
 		if err != nil {
 			return err
 		}

@@ -72,7 +72,7 @@ func (s *server) complete(ctx context.Context, ids []string, completions []Compl
 		}
 		done := completions[i]
 		items[i].Event = plan.Event{
-			ID: plan.EventCallback + "/" + key, Type: plan.EventCallback, Record: enrollment.Record, Source: key,
+			ID: plan.EventCallback + "/" + key, Type: plan.EventCallback, Record: enrollment.Record, Source: key, By: callerOf(ctx).Name,
 			Properties: map[string]any{
 				"outputs": done.OutputFields, "typed_outputs": done.TypedOutputs, "failure_reason": done.FailureReasonType, "context": done.RequestContext,
 			},

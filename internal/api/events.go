@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/ingest"
+	"github.com/millrace/millrace/internal/store"
 )
 
 type eventsInput struct {
@@ -87,6 +89,16 @@ is 207 and tells of each; when all are, it is a problem.`,
 	register(s, api, crm.RoleView, huma.Operation{
 		OperationID: "list-events", Method: http.MethodGet, Path: "/v1/events", Summary: "Events of a record, the newest first", Tags: []string{"events"},
 	}, s.listEvents)
+	register(s, api, crm.RoleView, huma.Operation{
+		OperationID: "list-rejected-events", Method: http.MethodGet, Path: "/v1/rejected-events", Summary: "What streams brought and could not be an event, the newest first",
+		Tags: []string{"events"},
+	}, s.listRejected)
+	register(s, api, crm.RoleEnroll, huma.Operation{
+		OperationID: "send-again", Method: http.MethodPost, Path: "/v1/rejected-events/{number}/send-again", Summary: "Send a rejected event again", Tags: []string{"events"},
+		Description: `Takes it as it came, once the reason for which it was rejected is gone. What was taken is not taken a second time: then the answer is 409. What is still
+rejected stays, with its new reason.`,
+		Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity},
+	}, s.sendAgain)
 }
 
 func (s *server) sendEvents(ctx context.Context, input *eventsInput) (*eventsOutput, error) {
@@ -101,6 +113,9 @@ func (s *server) sendEvents(ctx context.Context, input *eventsInput) (*eventsOut
 		if err := s.limits.spend(callerOf(ctx).key, len(items)-1); err != nil {
 			return nil, err
 		}
+	}
+	for i := range items {
+		items[i].Event.By = callerOf(ctx).Name
 	}
 	results, err := s.Door.Accept(ctx, items)
 	if err != nil {
@@ -152,6 +167,7 @@ type shownEvent struct {
 	At         time.Time       `json:"at"`
 	Record     string          `json:"record"`
 	Source     string          `json:"source,omitempty" doc:"Key of the step that it answers."`
+	By         string          `json:"by,omitempty" doc:"Who told it: a key, a user, or a place in a stream; missing = Millrace itself."`
 	Properties json.RawMessage `json:"properties,omitempty"`
 }
 
@@ -171,7 +187,7 @@ func (s *server) listEvents(ctx context.Context, input *listEventsInput) (*listE
 		if err != nil {
 			return nil, err
 		}
-		output.Body.Events = append(output.Body.Events, shownEvent{event.ID, event.Type, event.At, event.Record.String(), event.Source, properties})
+		output.Body.Events = append(output.Body.Events, shownEvent{event.ID, event.Type, event.At, event.Record.String(), event.Source, event.By, properties})
 	}
 	return output, nil
 }
@@ -183,4 +199,64 @@ func parseRef(location, text string) (crm.Ref, error) {
 		return crm.Ref{}, huma.Error422UnprocessableEntity("a record is written as OBJECT/ID", &huma.ErrorDetail{Message: err.Error(), Location: location, Value: text})
 	}
 	return ref, nil
+}
+
+type listRejectedInput struct {
+	Before int64 `query:"before" doc:"Number of the last one of the page before."`
+	Limit  int   `query:"limit" default:"100" minimum:"1" maximum:"1000"`
+}
+
+type listRejectedOutput struct {
+	Body struct {
+		Events []rejectedEvent `json:"events"`
+	}
+}
+
+type rejectedEvent struct {
+	Number  int64     `json:"number"`
+	At      time.Time `json:"at" doc:"When it came."`
+	Origin  string    `json:"origin" doc:"The stream and the place in it." example:"kafka/events/0/17"`
+	Reason  string    `json:"reason" doc:"Why, in a word that does not change." example:"in-future"`
+	Detail  string    `json:"detail" doc:"What is wrong and what to do."`
+	Content string    `json:"content" doc:"As it came."`
+	Sent    time.Time `json:"sent,omitzero" doc:"When it was sent again and taken."`
+	Events  []string  `json:"events" doc:"What it became then: records with the ids of events."`
+}
+
+func (s *server) listRejected(ctx context.Context, input *listRejectedInput) (*listRejectedOutput, error) {
+	found, err := s.books.RejectedEvents(ctx, input.Before, input.Limit)
+	output := &listRejectedOutput{}
+	output.Body.Events = []rejectedEvent{}
+	for _, one := range found {
+		output.Body.Events = append(output.Body.Events, rejectedEvent{one.Seq, one.At, one.Origin, one.Reason, one.Detail, string(one.Content), one.Sent, one.Events})
+	}
+	return output, err
+}
+
+type sendAgainInput struct {
+	Number int64 `path:"number"`
+}
+
+type sendAgainOutput struct {
+	Body struct {
+		Results []eventResult `json:"results" doc:"One for each event that it became."`
+	}
+}
+
+func (s *server) sendAgain(ctx context.Context, input *sendAgainInput) (*sendAgainOutput, error) {
+	results, err := s.Door.SendAgain(ctx, input.Number, s.deed(callerOf(ctx), store.DeedSendAgain, ""))
+	switch {
+	case errors.Is(err, ingest.ErrTaken):
+		return nil, huma.Error409Conflict(err.Error())
+	case err != nil:
+		return nil, err
+	}
+	output := &sendAgainOutput{}
+	for _, result := range results {
+		if result.Problem != nil {
+			return nil, noneTaken(rejectionStatus(result.Problem.Code), []*refused{eventRefused("content", result.Problem)})
+		}
+		output.Body.Results = append(output.Body.Results, eventResult{ID: result.ID, Status: result.Status, Notes: result.Notes})
+	}
+	return output, nil
 }

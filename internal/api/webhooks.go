@@ -77,6 +77,7 @@ func (s *server) callWebhook(ctx context.Context, input *webhookInput) (*webhook
 	case err != nil:
 		return nil, err
 	}
+	event.By = callerOf(ctx).Name
 	results, err := s.Door.Accept(ctx, []ingest.Item{{Event: event}})
 	if err != nil {
 		return nil, err

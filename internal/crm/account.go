@@ -125,18 +125,24 @@ type Retention struct {
 	Actions     Duration `json:"actions,omitzero" doc:"What actions did, counted from then, in enrollments that are closed; and the outbox." default:"90d"`
 	Enrollments Duration `json:"enrollments,omitzero" doc:"What is known of an enrollment, counted from its end, and refused attempts; at least as long as actions." default:"180d"`
 	Membership  Duration `json:"membership,omitzero" doc:"That there was an enrollment, counted from its end; at least as long as enrollments. The last one of a record stays as long as the record." default:"730d"`
+	Audit       Duration `json:"audit,omitzero" doc:"Lines of the audit log." default:"730d"`
+	Rejected    Duration `json:"rejected,omitzero" doc:"What streams brought that could not be an event." default:"90d"`
 }
 
 // What Retention says when nothing is said.
-var usualRetention = Retention{Actions: Duration{Days: 90}, Enrollments: Duration{Days: 180}, Membership: Duration{Days: 730}}
+var usualRetention = Retention{
+	Actions: Duration{Days: 90}, Enrollments: Duration{Days: 180}, Membership: Duration{Days: 730}, Audit: Duration{Days: 730}, Rejected: Duration{Days: 90},
+}
 
 // Keep is how long things are kept.
-type Keep struct{ Actions, Enrollments, Membership time.Duration }
+type Keep struct{ Actions, Enrollments, Membership, Audit, Rejected time.Duration }
 
 // Kept reads the settings: what is left out is as usual, and nothing goes before what rests on it.
 func (r Retention) Kept() Keep {
 	usual := func(set, usual Duration) time.Duration { return cmp.Or(set, usual).Elapsed() }
-	keep := Keep{Actions: usual(r.Actions, usualRetention.Actions)}
+	keep := Keep{
+		Actions: usual(r.Actions, usualRetention.Actions), Audit: usual(r.Audit, usualRetention.Audit), Rejected: usual(r.Rejected, usualRetention.Rejected),
+	}
 	keep.Enrollments = max(keep.Actions, usual(r.Enrollments, usualRetention.Enrollments))
 	keep.Membership = max(keep.Enrollments, usual(r.Membership, usualRetention.Membership))
 	return keep

@@ -106,6 +106,7 @@ type Event struct {
 	At         time.Time
 	Source     string // key of the step it answers
 	Properties map[string]any
+	By         string // who told it; "" = Millrace itself
 }
 
 // Membership says where a record stands in a workflow.

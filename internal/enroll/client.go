@@ -185,22 +185,21 @@ type Delivered struct {
 
 // Deliver stores an event. What follows from it, enrolling and waking, is the router's, once it is committed.
 func (c *Client) Deliver(ctx context.Context, event plan.Event, now time.Time) (delivered Delivered, err error) {
+	err = c.Store.Tx(ctx, func(tx *store.Tx) (err error) { delivered, err = Deliver(ctx, tx, event, now); return err })
+	return delivered, err
+}
+
+// Deliver is Client.Deliver in a transaction of the caller's.
+func Deliver(ctx context.Context, tx *store.Tx, event plan.Event, now time.Time) (Delivered, error) {
 	if event.At.IsZero() {
 		event.At = now
 	}
-	err = c.Store.Tx(ctx, func(tx *store.Tx) error {
-		stored, added, err := tx.AddEvent(ctx, event)
-		if err != nil {
-			return err
-		}
-		delivered = Delivered{ID: stored.ID, Duplicate: !added}
-		delivered.Woke, err = tx.Waiting(ctx)
-		return err
-	})
-	if delivered.Woke == nil {
-		delivered.Woke = []string{}
+	stored, added, err := tx.AddEvent(ctx, event)
+	if err != nil {
+		return Delivered{}, err
 	}
-	return delivered, err
+	woke, err := tx.Waiting(ctx)
+	return Delivered{ID: stored.ID, Duplicate: !added, Woke: append([]string{}, woke...)}, err
 }
 
 // Wake makes enrollments ask their present action again: what it waits for may have come about. Those that have

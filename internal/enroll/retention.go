@@ -62,5 +62,6 @@ func PrunePage(ctx context.Context, books *store.Store, state plan.Pruning) (pla
 	before := func(age time.Duration) time.Time { return state.At.Add(-age) }
 	return books.Prune(ctx, store.Kept{
 		Actions: before(keep.Actions), Enrollments: before(keep.Enrollments), Membership: before(keep.Membership), Records: before(crm.Restorable),
+		Audit: before(keep.Audit), Rejected: before(keep.Rejected),
 	}, state, prunedAtOnce)
 }

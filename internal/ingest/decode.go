@@ -37,10 +37,45 @@ type Message struct {
 	Body        []byte
 }
 
+// attributes of a CloudEvent in binary mode.
+var attributes = []string{"specversion", "id", "source", "type", "subject", "time", "step"}
+
+// header is what tells how the body of a message is read; readers of it find it by messageOf.
+func (m Message) header() map[string]string {
+	header := map[string]string{}
+	if m.ContentType != "" {
+		header["content-type"] = m.ContentType
+	}
+	for _, name := range attributes {
+		if m.Attribute == nil {
+			break
+		}
+		if text := m.Attribute(name); text != "" {
+			header["ce-"+name] = text
+		}
+	}
+	return header
+}
+
+// partHeader is header of a part of a batch.
+func (m Message) partHeader() map[string]string {
+	if kind, _, _ := mime.ParseMediaType(m.ContentType); kind == TypeCloudEvents {
+		return map[string]string{"content-type": TypeCloudEvent}
+	}
+	return map[string]string{"content-type": "application/json"}
+}
+
+// messageOf is the message of a header and a body.
+func messageOf(header map[string]string, body []byte) Message {
+	return Message{ContentType: header["content-type"], Body: body, Attribute: func(name string) string { return header["ce-"+name] }}
+}
+
 // Item is one event of a message, or why it is none.
 type Item struct {
 	Event    plan.Event
 	Rejected *Rejection
+
+	part []byte // of a batch: what it was read from
 }
 
 // Rejection says why something cannot be an event.
@@ -51,6 +86,14 @@ type Rejection struct {
 }
 
 func (r *Rejection) Error() string { return r.Code + ": " + r.Detail }
+
+// told is the rejection as it is kept, with its place.
+func (r *Rejection) told() string {
+	if r.Location == "" {
+		return r.Detail
+	}
+	return r.Location + ": " + r.Detail
+}
 
 func reject(code, location, format string, args ...any) *Rejection {
 	return &Rejection{Code: code, Location: location, Detail: fmt.Sprintf(format, args...)}
@@ -107,6 +150,7 @@ func decodeBatch(body []byte, read func([]byte) (plan.Event, *Rejection)) ([]Ite
 	items := make([]Item, len(parts))
 	for i, part := range parts {
 		items[i] = item(part, read)
+		items[i].part = part
 	}
 	return items, nil
 }

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -88,6 +89,72 @@ func (d *Door) accept(ctx context.Context, items []Item, kept func(index int, wh
 		return nil
 	})
 	return results, err
+}
+
+// ErrTaken says that a rejected event was sent again already.
+var ErrTaken = errors.New("was sent again")
+
+// SendAgain takes once more what a stream brought and was rejected: as it came, with the time at which it came where it
+// says none. When all of it is taken, it is done with; when something is still rejected, nothing is stored and the
+// new reason is kept. deed is the line of the audit log about it. Errors: crm.ErrNotFound, ErrTaken.
+func (d *Door) SendAgain(ctx context.Context, number int64, deed store.Deed) (results []Result, err error) {
+	now := d.now().UTC()
+	err = d.store.Tx(ctx, func(tx *store.Tx) error {
+		kept, err := tx.Rejected(ctx, number)
+		switch {
+		case err != nil:
+			return err
+		case !kept.Sent.IsZero():
+			return fmt.Errorf("the rejected event %d %w at %s: it became %s", number, ErrTaken, kept.Sent.Format(time.RFC3339), strings.Join(kept.Events, ", "))
+		}
+		items := d.again(kept)
+		results = make([]Result, len(items))
+		for i := range items {
+			if results[i] = examine(&items[i], now); results[i].Problem != nil {
+				kept.Reason, kept.Detail = results[i].Problem.Code, results[i].Problem.told()
+				results = results[i : i+1]
+				return tx.SetRejected(ctx, kept)
+			}
+		}
+		kept.Sent, kept.Events = now, []string{}
+		for i := range items {
+			if err := add(ctx, tx, items[i].Event, &results[i]); err != nil {
+				return err
+			}
+			kept.Events = append(kept.Events, items[i].Event.Record+" "+results[i].ID)
+		}
+		deed.Subject = kept.Origin
+		if deed.After, err = json.Marshal(map[string]any{"events": kept.Events}); err != nil {
+			return err
+		}
+		if _, err := tx.Audit(ctx, deed); err != nil {
+			return err
+		}
+		return tx.SetRejected(ctx, kept)
+	})
+	return results, err
+}
+
+// again reads what was rejected as it is read today.
+func (d *Door) again(kept store.RejectedEvent) []Item {
+	items, several, rejected := Decode(messageOf(kept.Header, kept.Content))
+	if rejected != nil {
+		return []Item{{Rejected: rejected}}
+	}
+	for i := range items {
+		event := &items[i].Event
+		event.By = kept.Origin
+		if event.ID == "" {
+			event.ID = kept.Origin
+			if several {
+				event.ID = fmt.Sprintf("%s/%d", kept.Origin, i)
+			}
+		}
+		if event.At.IsZero() {
+			event.At = kept.At
+		}
+	}
+	return items
 }
 
 // examine checks an event before it is stored, and gives it the time and the id that it lacks.

@@ -46,7 +46,7 @@ func stored(t *testing.T, d *Door) (lines []string) {
 // rejectedOf returns what was kept of streams, the oldest first, as "origin reason content".
 func rejectedOf(t *testing.T, d *Door) (lines []string) {
 	t.Helper()
-	kept, err := d.store.RejectedEvents(t.Context(), 0)
+	kept, err := d.store.RejectedEvents(t.Context(), 0, 0)
 	require.NoError(t, err)
 	for _, one := range kept {
 		lines = append([]string{one.Origin + " " + one.Reason + " " + string(one.Content)}, lines...)

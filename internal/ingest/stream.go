@@ -28,7 +28,7 @@ func (d *Door) take(ctx context.Context, messages []streamed) error {
 	var from []store.RejectedEvent // as it is kept if it is rejected
 	now := d.now().UTC()
 	for _, message := range messages {
-		source := store.RejectedEvent{At: now, Origin: message.origin, Content: message.Body}
+		source := store.RejectedEvent{At: now, Origin: message.origin, Header: message.header(), Content: message.Body}
 		found, several, rejected := Decode(message.Message)
 		if rejected != nil {
 			found = []Item{{Rejected: rejected}}
@@ -36,8 +36,10 @@ func (d *Door) take(ctx context.Context, messages []streamed) error {
 		for i, item := range found {
 			one := source
 			if several {
-				one.Origin = fmt.Sprintf("%s/%d", message.origin, i)
+				one.Origin, one.Content = fmt.Sprintf("%s/%d", message.origin, i), item.part
+				one.Header = message.partHeader()
 			}
+			item.Event.By = one.Origin
 			if item.Event.ID == "" {
 				item.Event.ID = one.Origin
 			}
@@ -46,10 +48,7 @@ func (d *Door) take(ctx context.Context, messages []streamed) error {
 	}
 	_, err := d.accept(ctx, items, func(index int, why *Rejection) store.RejectedEvent {
 		kept := from[index]
-		kept.Reason, kept.Detail = why.Code, why.Detail
-		if why.Location != "" {
-			kept.Detail = why.Location + ": " + why.Detail
-		}
+		kept.Reason, kept.Detail = why.Code, why.told()
 		d.log.Warn("an event of a stream was rejected", "origin", kept.Origin, "reason", kept.Reason)
 		return kept
 	})

@@ -100,6 +100,7 @@ type Event struct {
 	Record     string         `json:"record,omitempty"`
 	Source     string         `json:"source,omitempty"` // key of the step it answers: the e-mail that was opened
 	Properties map[string]any `json:"properties,omitempty"`
+	By         string         `json:"-"` // who told it, for our books alone
 }
 
 // Values returns the event's properties; a missing event has none.

@@ -84,15 +84,46 @@ var access = map[string]func(t *testing.T, s *store.Store){
 	},
 	"what a stream brought and cannot be an event is kept once": func(t *testing.T, s *store.Store) {
 		ctx := t.Context()
-		one := store.RejectedEvent{At: noon, Origin: "kafka/events/0/17", Reason: "malformed", Detail: "it is not JSON", Content: []byte("\x00\xff{")}
+		one := store.RejectedEvent{At: noon, Origin: "kafka/events/0/17", Reason: "malformed", Detail: "it is not JSON",
+			Header: map[string]string{"content-type": "text/plain"}, Content: []byte("\x00\xff{"), Events: []string{}}
 		for range 2 {
 			require.NoError(t, s.Tx(ctx, func(tx *store.Tx) error { return tx.AddRejected(ctx, one) }))
 		}
-		kept, err := s.RejectedEvents(ctx, 0)
+		kept, err := s.RejectedEvents(ctx, 0, 0)
 		require.NoError(t, err)
 		require.Len(t, kept, 1)
 		one.Seq = kept[0].Seq
 		require.Equal(t, one, kept[0])
+
+		one.Reason, one.Detail, one.Sent, one.Events = "was", "nothing", noon.Add(time.Hour), []string{"contact/51 17"}
+		require.NoError(t, s.Tx(ctx, func(tx *store.Tx) error { return tx.SetRejected(ctx, one) }))
+		sent, err := s.Rejected(ctx, one.Seq)
+		require.NoError(t, err)
+		require.Equal(t, one, sent)
+		_, err = s.Rejected(ctx, one.Seq+1)
+		require.ErrorIs(t, err, crm.ErrNotFound)
+		none, err := s.RejectedEvents(ctx, one.Seq, 0)
+		require.NoError(t, err)
+		require.Empty(t, none, "pages go on before a number")
+	},
+	"a line of the audit log may be told what came of it": func(t *testing.T, s *store.Store) {
+		numbers, err := s.Audit(t.Context(), store.Deed{At: noon, Actor: "zoe", Via: "cli", Action: store.DeedPrune, Subject: "database"})
+		require.NoError(t, err)
+		require.NoError(t, s.Tx(t.Context(), func(tx *store.Tx) error {
+			return tx.AuditBecame(t.Context(), numbers[0], json.RawMessage(`{"audit":7}`))
+		}))
+		deeds, err := s.Deeds(t.Context(), store.DeedFilter{Action: store.DeedPrune})
+		require.NoError(t, err)
+		require.JSONEq(t, `{"audit":7}`, string(deeds[0].After))
+	},
+	"an event tells who sent it": func(t *testing.T, s *store.Store) {
+		event := happened(ann.String(), "page_viewed")
+		event.By = "key shop"
+		_, _, err := s.AddEvent(t.Context(), event)
+		require.NoError(t, err)
+		events, err := s.EventsOf(t.Context(), ann, 0)
+		require.NoError(t, err)
+		require.Equal(t, "key shop", events[0].By)
 	},
 }
 

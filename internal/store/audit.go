@@ -19,8 +19,9 @@ type Deed struct {
 	Failed  string          `json:"failed,omitempty"` // why it came to nothing
 }
 
-// Changed makes the deed a change of a record: of its properties before and after it keeps those that differ.
-func (d *Deed) Changed(before, after map[string]string) {
+// Changed makes the deed a change of named things, such as the properties of a record: of those before and after it
+// keeps those that differ, and tells whether any does.
+func (d *Deed) Changed(before, after map[string]string) bool {
 	was, is := map[string]string{}, map[string]string{}
 	for _, properties := range []map[string]string{before, after} {
 		for name := range properties {
@@ -31,6 +32,7 @@ func (d *Deed) Changed(before, after map[string]string) {
 	}
 	d.Before, _ = json.Marshal(was) // of texts
 	d.After, _ = json.Marshal(is)
+	return len(is) > 0
 }
 
 // Actions in the audit log. Those on enrollments are done by Temporal and so written down before they are tried.
@@ -46,6 +48,14 @@ const (
 	DeedSetRecord     = "record.set"
 	DeedDeleteRecord  = "record.delete"
 	DeedRestoreRecord = "record.restore"
+	DeedImportRecords = "record.import" // its subject is the object
+	DeedMergeRecord   = "record.merge"  // of both records
+	DeedPurgeRecord   = "record.purge"
+	DeedAddToList     = "list.add" // its subject is a record on a list, as in vip/contact/51
+	DeedRemoveFrom    = "list.remove"
+	DeedEvent         = "event"
+	DeedSendAgain     = "event.send_again" // its subject is where the rejected event came from
+	DeedPrune         = "prune"
 	DeedCreateKey     = "key.create"
 	DeedRevokeKey     = "key.revoke"
 )
@@ -66,6 +76,13 @@ func (tx *Tx) Audit(ctx context.Context, deeds ...Deed) (numbers []int64, err er
 		numbers = append(numbers, number)
 	}
 	return numbers, nil
+}
+
+// AuditBecame says what came of what a line of the audit log tells, when that takes more than one transaction.
+func (tx *Tx) AuditBecame(ctx context.Context, number int64, after json.RawMessage) (err error) {
+	defer wrap(&err, "writing the audit log")
+	_, err = tx.exec(ctx, `UPDATE audit SET became = $1 WHERE seq = $2`, legible(string(after)), number)
+	return err
 }
 
 // AuditFailed notes that what a line of the audit log tells came to nothing.

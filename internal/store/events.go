@@ -31,9 +31,9 @@ func (tx *Tx) AddEvent(ctx context.Context, event plan.Event) (_ plan.Event, add
 		return plan.Event{}, false, err
 	}
 	event.Record = ref.String()
-	rows, err := tx.exec(ctx, `INSERT INTO events (record, event_id, type, at, source, properties) VALUES ($1, $2, $3, $4, $5, $6)
+	rows, err := tx.exec(ctx, `INSERT INTO events (record, event_id, type, at, source, properties, told_by) VALUES ($1, $2, $3, $4, $5, $6, $7)
 		ON CONFLICT (record, event_id) DO NOTHING`,
-		event.Record, event.ID, event.Type, instant{event.At}, event.Source, properties)
+		event.Record, event.ID, event.Type, instant{event.At}, event.Source, properties, legible(event.By))
 	if rows > 0 {
 		tx.occurred.add(event.Record, event.Type)
 		tx.note(ctx, plan.Change{Record: event.Record, What: plan.ChangeEvent, Name: event.Type, Detail: event.ID, At: event.At})
@@ -67,7 +67,7 @@ func (r reader) Events(ctx context.Context, ref crm.Ref, eventType string, since
 	if kind, _, _ := strings.Cut(eventType, ":"); kind == plan.EventChanged {
 		return r.changes(ctx, ref, eventType, since, until)
 	}
-	return collect(ctx, r.source, scanEvent, `SELECT record, event_id, type, at, source, properties FROM events
+	return collect(ctx, r.source, scanEvent, `SELECT record, event_id, type, at, source, properties, told_by FROM events
 		WHERE record = $1 AND type = $2 AND at >= $3 AND at <= $4 ORDER BY at, seq`,
 		ref.String(), eventType, since.UnixMicro(), until.UnixMicro())
 }
@@ -75,13 +75,13 @@ func (r reader) Events(ctx context.Context, ref crm.Ref, eventType string, since
 // EventsOf returns the last events of a record of any type, up to limit (0 = all), newest first.
 func (r reader) EventsOf(ctx context.Context, ref crm.Ref, limit int) (events []crm.Event, err error) {
 	defer wrap(&err, "reading the events of %s", ref)
-	return collect(ctx, r.source, scanEvent, `SELECT record, event_id, type, at, source, properties FROM events
+	return collect(ctx, r.source, scanEvent, `SELECT record, event_id, type, at, source, properties, told_by FROM events
 		WHERE record = $1 ORDER BY at DESC, seq DESC LIMIT $2`, ref.String(), atMost(limit))
 }
 
 func scanEvent(row scanner) (event crm.Event, err error) {
 	var at instant
-	err = row.Scan(reference{&event.Record}, &event.ID, &event.Type, &at, &event.Source, document[map[string]any]{&event.Properties})
+	err = row.Scan(reference{&event.Record}, &event.ID, &event.Type, &at, &event.Source, document[map[string]any]{&event.Properties}, &event.By)
 	event.At = at.Time
 	return event, err
 }

@@ -213,7 +213,7 @@ func (s *Store) Release(ctx context.Context, name, holder string) (err error) {
 // Event returns an event of a record by its id. Errors: crm.ErrNotFound.
 func (r reader) Event(ctx context.Context, ref crm.Ref, id string) (event crm.Event, err error) {
 	defer wrap(&err, "reading event %s of %s", id, ref)
-	event, err = scanEvent(r.row(ctx, `SELECT record, event_id, type, at, source, properties FROM events WHERE record = $1 AND event_id = $2`, ref.String(), id))
+	event, err = scanEvent(r.row(ctx, `SELECT record, event_id, type, at, source, properties, told_by FROM events WHERE record = $1 AND event_id = $2`, ref.String(), id))
 	if errors.Is(err, sql.ErrNoRows) {
 		err = crm.ErrNotFound
 	}

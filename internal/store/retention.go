@@ -14,6 +14,8 @@ type Kept struct {
 	Enrollments time.Time // everything about an enrollment but that it was; refused attempts
 	Membership  time.Time // that it was, unless it is the last one of a record that is there
 	Records     time.Time // deleted records
+	Audit       time.Time // lines of the audit log
+	Rejected    time.Time // rejected events, those too that were sent again
 }
 
 // pruneStage is one kind of things that go: rows of a table by their age.
@@ -48,6 +50,8 @@ var pruneStages = []pruneStage{
 		goes: `EXISTS (SELECT 1 FROM enrollments e WHERE e.workflow = enrollments.workflow AND e.record = enrollments.record AND e.number > enrollments.number)
 			OR NOT EXISTS (SELECT 1 FROM records r WHERE r.record = enrollments.record)`,
 	},
+	{name: "audit", since: func(k Kept) time.Time { return k.Audit }, table: "audit", age: "at", among: "TRUE", goes: "TRUE"},
+	{name: "rejected", since: func(k Kept) time.Time { return k.Rejected }, table: "rejected_events", age: "at", among: "TRUE", goes: "TRUE"},
 }
 
 // prunedRecords is the stage after these.

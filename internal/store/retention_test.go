@@ -18,7 +18,7 @@ const day = 24 * time.Hour
 // prune removes what is kept no longer at an instant, by the usual times, in pages of two.
 func prune(t *testing.T, s *store.Store, now time.Time) map[string]int64 {
 	t.Helper()
-	kept := store.Kept{Actions: now.Add(-90 * day), Enrollments: now.Add(-180 * day), Membership: now.Add(-730 * day), Records: now.Add(-crm.Restorable)}
+	kept := store.Kept{Actions: now.Add(-90 * day), Enrollments: now.Add(-180 * day), Membership: now.Add(-730 * day), Records: now.Add(-crm.Restorable), Audit: now.Add(-730 * day), Rejected: now.Add(-90 * day)}
 	state := plan.Pruning{At: now}
 	for range 100 {
 		var err error
@@ -154,6 +154,29 @@ var retention = map[string]func(t *testing.T, s *store.Store){
 		undone, _, _, err := s.Undone(ctx)
 		require.NoError(t, err)
 		require.Equal(t, 1, undone)
+	},
+	"lines of the audit log and rejected events go by their own times": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		require.NoError(t, s.Tx(ctx, func(tx *store.Tx) error {
+			for i := range 5 {
+				if _, err := tx.Audit(ctx, store.Deed{At: noon.Add(time.Duration(i) * day), Actor: "ann", Via: "cli", Action: store.DeedPrune, Subject: "database"}); err != nil {
+					return err
+				}
+				if err := tx.AddRejected(ctx, store.RejectedEvent{At: noon.Add(time.Duration(i) * day), Origin: strconv.Itoa(i), Reason: "malformed"}); err != nil {
+					return err
+				}
+			}
+			return tx.SetRejected(ctx, store.RejectedEvent{Seq: 1, Sent: noon, Events: []string{"contact/51 1"}})
+		}))
+		require.Empty(t, prune(t, s, noon.Add(90*day)))
+		require.Equal(t, map[string]int64{"rejected": 3}, prune(t, s, noon.Add(93*day)))
+		left, err := s.RejectedEvents(ctx, 0, 0)
+		require.NoError(t, err)
+		require.Equal(t, []string{"4", "3"}, []string{left[0].Origin, left[1].Origin})
+		require.Equal(t, map[string]int64{"rejected": 2, "audit": 1}, prune(t, s, noon.Add(731*day)))
+		deeds, err := s.Deeds(ctx, store.DeedFilter{})
+		require.NoError(t, err)
+		require.Len(t, deeds, 4)
 	},
 	"pages end however many of one age there are": func(t *testing.T, s *store.Store) {
 		for i := range 7 {
