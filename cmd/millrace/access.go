@@ -122,17 +122,31 @@ func (a *app) audited(ctx context.Context, books *store.Store, action, subject s
 	return errors.Join(failed, books.AuditFailed(context.WithoutCancel(ctx), numbers[0], oneLine(failed)))
 }
 
-// mayOpen fails with crm.ErrForbidden when a definition uses a property that somebody may not see (semantics §3.0.4).
-func (a *app) mayOpen(ctx context.Context, books *store.Store, actor crm.Actor, revision plan.Revision) error {
-	if actor.User == nil {
-		return nil
-	}
+// mayOpen returns what fails with crm.ErrForbidden for a revision that uses a property that somebody may not see, itself or
+// in the mails that it sends today (semantics §3.0.4).
+func (a *app) mayOpen(ctx context.Context, books *store.Store, actor crm.Actor) (func(plan.Revision) error, error) {
 	catalog, err := books.Catalog(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	file, _ := definition.Read("revision.yaml", []byte(revision.Source), a.Kinds)
-	return file.MayOpen(catalog, actor)
+	if actor.SeesAll(catalog) {
+		return func(plan.Revision) error { return nil }, nil
+	}
+	hashes, err := books.Assets(ctx)
+	if err != nil {
+		return nil, err
+	}
+	assets := map[string][]byte{}
+	for path := range hashes {
+		if assets[path], _, err = books.Asset(ctx, path); err != nil {
+			return nil, err
+		}
+	}
+	workspace, _ := definition.ReadAssets(assets, a.Kinds)
+	return func(revision plan.Revision) error {
+		file, _ := definition.Read("revision.yaml", []byte(revision.Source), a.Kinds)
+		return file.MayOpen(workspace, catalog, actor)
+	}, nil
 }
 
 // mayPublish fails, or reports where a definition uses a property, when the user may not publish something: what is on

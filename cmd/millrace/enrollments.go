@@ -51,6 +51,13 @@ func (a *app) enrollmentsOf(ctx context.Context, books *store.Store, filter stor
 		return fmt.Errorf("workflow %s has no action %q%s", filter.Workflow, filter.Node,
 			didYouMean(filter.Node, slices.Collect(maps.Keys(revision.Plan.Nodes))))
 	}
+	screen, err := a.screened(ctx, books, filter.Workflow)
+	if err != nil {
+		return err
+	}
+	for i := range found {
+		found[i] = screen.Enrollment(found[i])
+	}
 	zone, err := zone(ctx, books)
 	if err != nil {
 		return err

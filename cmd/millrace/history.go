@@ -96,10 +96,14 @@ func (a *app) exportJournal(ctx context.Context, books *store.Store, file, befor
 	}
 	out := bufio.NewWriter(to)
 	lines := json.NewEncoder(out)
+	screens := a.screens(books)
 	count := 0
 	for last := int64(0); ; {
 		var page []plan.Entry
 		if page, last, err = books.JournalBefore(ctx, until, last, exportedAtOnce); err != nil {
+			return err
+		}
+		if page, err = screens.entries(ctx, page); err != nil {
 			return err
 		}
 		for _, entry := range page {
@@ -130,7 +134,11 @@ func (a *app) history(ctx context.Context, books *store.Store, workflow string, 
 	if err != nil {
 		return err
 	}
-	entries := historyOf(journal)
+	screen, err := a.screened(ctx, books, workflow)
+	if err != nil {
+		return err
+	}
+	entries := historyOf(screen.Entries(journal))
 	return a.show(entries, func(w io.Writer) {
 		if len(entries) == 0 {
 			fmt.Fprintf(w, "%s was never in %s\n", ref, workflow)

@@ -209,7 +209,7 @@ func (a *app) filterArgument(catalog *crm.Catalog, object, text string) (crm.Fil
 		problems.Print(a.Stderr, map[string][]byte{file: []byte(text)}, a.color(a.Stderr))
 		return filter, exitUsage
 	}
-	return filter, nil
+	return filter, a.who.MustAsk(catalog, object, filter)
 }
 
 // operateMany begins a job and carries it out, or lists whom it would be about.

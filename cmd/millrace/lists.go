@@ -116,6 +116,9 @@ func (a *app) listLists(ctx context.Context, books *store.Store) error {
 
 // showList shows a list of references.
 func (a *app) showList(ctx context.Context, books *store.Store, name string, limit int) error {
+	if err := a.mayAskList(ctx, books, name); err != nil {
+		return err
+	}
 	zone, err := zone(ctx, books)
 	if err != nil {
 		return err
@@ -134,8 +137,24 @@ func (a *app) showList(ctx context.Context, books *store.Store, name string, lim
 	})
 }
 
+// mayAskList fails when an active list asks for a property that the user may not see.
+func (a *app) mayAskList(ctx context.Context, books *store.Store, name string) error {
+	catalog, err := books.Catalog(ctx)
+	if err != nil {
+		return err
+	}
+	list, active := catalog.ActiveList(name)
+	if !active {
+		return nil
+	}
+	return a.who.MustAsk(catalog, list.Object, list.Filter)
+}
+
 // countList shows a store.List.
 func (a *app) countList(ctx context.Context, books *store.Store, name string) error {
+	if err := a.mayAskList(ctx, books, name); err != nil {
+		return err
+	}
 	zone, err := zone(ctx, books)
 	if err != nil {
 		return err

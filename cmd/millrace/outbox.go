@@ -38,6 +38,9 @@ func (a *app) outbox(ctx context.Context, books *store.Store, body bool) error {
 	if err != nil {
 		return err
 	}
+	if messages, err = a.screens(books).messages(ctx, messages); err != nil {
+		return err
+	}
 	zone, err := zone(ctx, books)
 	if err != nil {
 		return err

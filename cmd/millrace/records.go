@@ -128,6 +128,7 @@ func (a *app) showRecord(ctx context.Context, books *store.Store, record crm.Rec
 	if err != nil {
 		return err
 	}
+	a.visibleProperties(catalog, record.Object, slices.Sorted(maps.Keys(record.Properties)))
 	record = a.visible(catalog, record)
 	return a.show(typed(catalog, record), func(w io.Writer) {
 		rows := [][]string{{"PROPERTY", "VALUE"}}

@@ -47,8 +47,14 @@ func (a *app) exportRecords(ctx context.Context, books *store.Store, object, mat
 		return fmt.Errorf("there is no object %q%s", object, didYouMean(object, catalog.Objects()))
 	}
 	for _, name := range properties {
-		if _, known := declared.Property(name); !known && !catalog.IsOpen() {
+		property, known := declared.Property(name)
+		if !known && !catalog.IsOpen() {
 			return fmt.Errorf("%s has no property %q%s", object, name, didYouMean(name, propertyNames(declared)))
+		}
+		if known {
+			if err := a.who.MustAccess(object, property, crm.AccessView); err != nil {
+				return err
+			}
 		}
 	}
 	zone, err := zone(ctx, books)
@@ -65,6 +71,7 @@ func (a *app) exportRecords(ctx context.Context, books *store.Store, object, mat
 		if properties, err = usedProperties(ctx, books, query); err != nil {
 			return err
 		}
+		properties = a.visibleProperties(catalog, object, properties)
 	}
 	return a.writeRecords(ctx, books, query, properties)
 }

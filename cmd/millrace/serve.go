@@ -112,8 +112,8 @@ func (a *app) answer(ctx context.Context, people *enroll.Client, listener net.Li
 func (a *app) api(people *enroll.Client, door *ingest.Door, rate float64, log *slog.Logger) http.Handler {
 	return api.Handler(api.Options{
 		People: people, Door: door, Now: a.Now, Rate: rate, Log: log,
-		MayOpen: func(ctx context.Context, actor crm.Actor, revision plan.Revision) error {
-			return a.mayOpen(ctx, people.Store, actor, revision)
+		MayOpen: func(ctx context.Context, actor crm.Actor) (func(plan.Revision) error, error) {
+			return a.mayOpen(ctx, people.Store, actor)
 		},
 		Complete: a.withoutPlaceholders,
 	})

@@ -62,6 +62,11 @@ func (a *app) why(ctx context.Context, books *store.Store, workflow string, ref 
 	if err != nil {
 		return err
 	}
+	screen, err := a.screen(ctx, books, workflow)
+	if err != nil {
+		return err
+	}
+	why = screen.Why(why)
 	label, err := label(ctx, books, workflow, why)
 	if err != nil {
 		return err
@@ -83,7 +88,9 @@ func (a *app) why(ctx context.Context, books *store.Store, workflow string, ref 
 		}
 		if why.WaitingFor != nil {
 			add("waits for", cmp.Or(why.WaitingFor.Event, "the time"))
-			add("until", cmp.Or(clock(why.WaitingFor.Until, zone), "it happens"))
+			if screen.Because == "" {
+				add("until", cmp.Or(clock(why.WaitingFor.Until, zone), "it happens"))
+			}
 		}
 		add("why", why.Reason)
 		add("what next", why.Next)

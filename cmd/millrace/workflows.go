@@ -142,7 +142,11 @@ func (a *app) showWorkflow(ctx context.Context, books *store.Store, workflow str
 	if err != nil {
 		return err
 	}
-	if err := a.mayOpen(ctx, books, a.who, newest); err != nil {
+	mayOpen, err := a.mayOpen(ctx, books, a.who)
+	if err != nil {
+		return err
+	}
+	if err := mayOpen(newest); err != nil {
 		return err
 	}
 	stands, err := books.Switch(ctx, workflow)

@@ -42,8 +42,8 @@ type Options struct {
 	Now    func() time.Time
 	Rate   float64 // per second and key; 0 = DefaultRate
 	Log    *slog.Logger
-	// MayOpen fails with crm.ErrForbidden when a definition uses a property that somebody may not see.
-	MayOpen func(ctx context.Context, actor crm.Actor, revision plan.Revision) error
+	// MayOpen returns what fails with crm.ErrForbidden for a revision that uses a property that somebody may not see.
+	MayOpen func(ctx context.Context, actor crm.Actor) (func(plan.Revision) error, error)
 	// Complete fails when a revision cannot be switched on, as one with placeholders.
 	Complete func(revision plan.Revision) error
 }
@@ -146,6 +146,15 @@ func register[Input, Output any](s *server, api huma.API, role crm.Role, operati
 		}
 		return output, nil
 	})
+}
+
+// screen is between the caller and what a workflow says of its enrollments.
+func (s *server) screen(ctx context.Context, workflow string) (enroll.Screen, error) {
+	mayOpen, err := s.MayOpen(ctx, callerOf(ctx).Actor)
+	if err != nil {
+		return enroll.Screen{}, err
+	}
+	return enroll.NewScreen(ctx, s.books, workflow, mayOpen)
 }
 
 // problem is an error as it is answered.

@@ -2,7 +2,6 @@ package api
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -52,7 +51,7 @@ func sendEvents(b *testing.B, url string, size int) {
 	silent := slog.New(slog.DiscardHandler)
 	web := httptest.NewServer(Handler(Options{
 		People: &enroll.Client{Store: books}, Door: ingest.NewDoor(books, time.Now, silent), Now: time.Now, Rate: 1e9, Log: silent,
-		MayOpen:  func(context.Context, crm.Actor, plan.Revision) error { return nil },
+		MayOpen:  mayOpenAll,
 		Complete: func(plan.Revision) error { return nil },
 	}))
 	defer web.Close()

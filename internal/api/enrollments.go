@@ -207,7 +207,16 @@ func (s *server) listEnrollments(ctx context.Context, input *listEnrollmentsInpu
 	}
 	output := &listEnrollmentsOutput{}
 	output.Body.Enrollments = []shownEnrollment{}
+	screens := map[string]enroll.Screen{}
 	for _, one := range found {
+		screen, known := screens[one.Workflow]
+		if !known {
+			if screen, err = s.screen(ctx, one.Workflow); err != nil {
+				return nil, err
+			}
+			screens[one.Workflow] = screen
+		}
+		one = screen.Enrollment(one)
 		output.Body.Enrollments = append(output.Body.Enrollments, shownEnrollment{
 			ID: one.ID, Workflow: one.Workflow, Record: one.Record, Trigger: one.Trigger, Revision: one.Revision, Started: one.Started, Closed: one.Closed,
 			Exit: one.Exit, Detail: one.Detail, Action: one.Standing.Node, Arrived: one.Standing.Arrived, Until: one.Standing.Until, Awaits: one.Standing.Awaits,
@@ -236,12 +245,17 @@ func (s *server) why(ctx context.Context, input *EnrollmentInput) (*whyOutput, e
 		return nil, err
 	}
 	why, err := s.People.Why(ctx, input.Workflow, ref)
-	return &whyOutput{why}, err
+	if err != nil {
+		return nil, err
+	}
+	screen, err := s.screen(ctx, input.Workflow)
+	return &whyOutput{screen.Why(why)}, err
 }
 
 type historyOutput struct {
 	Body struct {
-		Entries []plan.Entry `json:"entries" doc:"In the order of writing."`
+		Entries  []plan.Entry `json:"entries" doc:"In the order of writing."`
+		NotShown string       `json:"not_shown,omitempty" doc:"Why ports and details are (not shown): the workflow uses a property that the key's user may not see."`
 	}
 }
 
@@ -250,8 +264,13 @@ func (s *server) history(ctx context.Context, input *EnrollmentInput) (*historyO
 	if err != nil {
 		return nil, err
 	}
+	entries, err := s.books.JournalOf(ctx, input.Workflow, ref.String())
+	if err != nil {
+		return nil, err
+	}
+	screen, err := s.screen(ctx, input.Workflow)
 	output := &historyOutput{}
-	output.Body.Entries, err = s.books.JournalOf(ctx, input.Workflow, ref.String())
+	output.Body.Entries, output.Body.NotShown = screen.Entries(entries), screen.Because
 	return output, err
 }
 

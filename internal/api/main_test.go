@@ -73,7 +73,7 @@ func newSite(t *testing.T, change ...func(*Options)) *site {
 	now := func() time.Time { return noon }
 	options := Options{
 		People: people, Door: ingest.NewDoor(books, now, silent), Now: now, Log: silent,
-		MayOpen:  func(context.Context, crm.Actor, plan.Revision) error { return nil },
+		MayOpen:  mayOpenAll,
 		Complete: func(plan.Revision) error { return nil },
 	}
 	for _, change := range change {
@@ -156,3 +156,17 @@ func (r reply) answers(status int, into any) {
 }
 
 var errPlaceholders = errors.New("it has placeholders")
+
+func mayOpenAll(context.Context, crm.Actor) (func(plan.Revision) error, error) {
+	return func(plan.Revision) error { return nil }, nil
+}
+
+// mayOpenNone lets nobody open a workflow who is bound by access to properties.
+func mayOpenNone(_ context.Context, actor crm.Actor) (func(plan.Revision) error, error) {
+	return func(plan.Revision) error {
+		if actor.User != nil {
+			return actor.Must("a role that nobody has")
+		}
+		return nil
+	}, nil
+}

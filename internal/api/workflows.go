@@ -88,7 +88,11 @@ func (s *server) getWorkflow(ctx context.Context, input *WorkflowInput) (*workfl
 	if err != nil {
 		return nil, err
 	}
-	if err := s.MayOpen(ctx, callerOf(ctx).Actor, newest); err != nil {
+	mayOpen, err := s.MayOpen(ctx, callerOf(ctx).Actor)
+	if err != nil {
+		return nil, err
+	}
+	if err := mayOpen(newest); err != nil {
 		return nil, err
 	}
 	stands, err := s.books.Switch(ctx, input.Workflow)

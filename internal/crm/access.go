@@ -78,6 +78,42 @@ func (a Actor) Access(property Property) AccessLevel {
 	return property.Access.Of(*a.User)
 }
 
+// SeesAll tells whether there is no property that the actor may not see.
+func (a Actor) SeesAll(catalog *Catalog) bool {
+	if a.User == nil || a.Has(RoleAdmin) {
+		return true
+	}
+	for _, name := range catalog.Objects() {
+		object, _ := catalog.Object(name)
+		for _, property := range object.Properties {
+			if a.Access(property) == AccessNone {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// MustAsk fails with ErrForbidden when a filter about records of an object asks for a property that the actor may not see,
+// also through active lists and associations: whom it matches would tell the value.
+func (a Actor) MustAsk(catalog *Catalog, object string, filter Filter) error {
+	for _, source := range filter.Sources(catalog) {
+		if source.Kind != SourceProperty {
+			continue
+		}
+		on := object
+		if last := len(source.Through) - 1; last >= 0 {
+			on = source.Through[last]
+		}
+		if property, declared := catalog.Property(on, source.Name); declared {
+			if err := a.MustAccess(on, property, AccessView); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // MustAccess fails with ErrForbidden when the actor may do less with a property of an object than wanted.
 func (a Actor) MustAccess(object string, property Property, wanted AccessLevel) error {
 	if has := a.Access(property); has.less(wanted) {

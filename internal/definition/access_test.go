@@ -43,12 +43,33 @@ actions:
 			denied = append(denied, fmt.Sprintf("%s:%d:%d %s %s", problem.File, problem.Line, problem.Column, problem.Code, problem.Message))
 		}
 		require.Equal(t, test.denied, denied)
-		err := file.MayOpen(catalog, zoe)
+		err := file.MayOpen(nil, catalog, zoe)
 		if test.opens {
 			require.NoError(t, err)
 		} else {
 			require.ErrorIs(t, err, crm.ErrForbidden)
 		}
 		require.Empty(t, file.Denied(nil, catalog, crm.Actor{Name: "the machine's"}))
+	}
+}
+
+func TestAListAndAMailUseThePropertiesOfTheirs(t *testing.T) {
+	t.Parallel()
+	zoe := crm.Actor{Name: "zoe", Roles: []crm.Role{crm.RoleEdit}, User: &crm.User{ID: "zoe"}}
+	for name, action := range map[string]string{
+		"list": "branch_and_or: {branches: [{name: rich, when: {list: rich}}]}", "mail": "send_email: {email: raised}",
+	} {
+		workspace, problems := definition.ReadAssets(map[string][]byte{
+			"millrace.yaml":    []byte("time_zone: UTC\nsender: {email: a@example.com}\n"),
+			"objects/c.yaml":   []byte("object: contact\nproperties: [{name: salary, type: number, access: none}]\n"),
+			"lists/rich.yaml":  []byte("list: rich\nobject: contact\nfilter: {property: salary, gt: 500}\n"),
+			"emails/raised.md": []byte("---\nsubject: s\n---\n{{ contact.salary }}\n"),
+			"workflows/w.yaml": []byte("workflow: w\nobject: contact\nactions: [{id: a, " + action + "}]\n"),
+		}, activities.Kinds())
+		require.False(t, problems.HasErrors(), "%v", problems)
+		file := workspace.Definition("w")
+		require.ErrorIs(t, file.MayOpen(workspace, workspace.Catalog, zoe), crm.ErrForbidden, name)
+		require.Len(t, file.Denied(workspace, workspace.Catalog, zoe), 1, name)
+		require.NoError(t, file.MayOpen(workspace, workspace.Catalog, crm.Actor{Name: "ann"}))
 	}
 }

@@ -143,6 +143,9 @@ func (c *checker) tokens(user tokenUser, act *Action) {
 // reference reports a name of something that does not exist.
 func (c *checker) reference(name crm.Reference, object string, act *Action) {
 	kind, text := name.Target()
+	if _, active := c.catalog.ActiveList(text); active && kind == "list" {
+		c.lists = append(c.lists, name)
+	}
 	switch {
 	case text == "":
 	case kind == "action": // that an event answers
@@ -198,12 +201,14 @@ func (c *checker) sameObject(workflow string, pos schema.Pos) {
 }
 
 // asset checks what only the sender of an e-mail or message can tell of its tokens: the record, the
-// outputs of actions and the event.
+// outputs of actions and the event. The others are reported with the workspace, but the definition uses their properties.
 func (c *checker) asset(kind, name string, act *Action) {
 	before := len(c.found)
 	for _, token := range c.in.tokens(kind, name) {
-		if ofSender(token) {
-			c.token(token, act)
+		known := len(c.found)
+		c.token(token, act)
+		if !ofSender(token) {
+			c.found = c.found[:known]
 		}
 	}
 	for i := before; i < len(c.found); i++ {

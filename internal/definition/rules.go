@@ -32,6 +32,7 @@ type checker struct {
 	flow    *flow
 	found   schema.Diagnostics
 	uses    []crm.PropertyUse
+	lists   []crm.Reference // active ones, whose filters use properties too
 }
 
 // checked is a checker that has looked at everything by itself.

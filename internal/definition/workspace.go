@@ -60,17 +60,33 @@ func FindWorkspace(from string) (dir string, found bool) {
 // ReadWorkspace reads a workspace and reports everything that is wrong in it, definitions included.
 // Paths in diagnostics are relative to the folder, with slashes. The error is about reading files.
 func ReadWorkspace(folder fs.FS, kinds []action.Kind) (*Workspace, schema.Diagnostics, error) {
-	w := &Workspace{
-		Catalog: crm.Builtin(), Emails: map[string]*crm.Email{}, Messages: map[string]*Message{}, Lists: map[string]*List{}, Calendars: map[string]*Calendar{}, Extensions: map[string]*crm.Extension{},
-		Connections: map[string]Connection{}, Assets: map[string][]byte{},
-	}
-	r := &workspaceReader{Workspace: w, kinds: kinds}
+	r := newWorkspaceReader(kinds)
 	if err := r.load(folder); err != nil {
 		return nil, nil, err
 	}
-	if _, found := w.Assets[WorkspaceFile]; !found {
+	if _, found := r.Assets[WorkspaceFile]; !found {
 		return nil, nil, fmt.Errorf("no workspace: %s is missing", WorkspaceFile)
 	}
+	return r.Workspace, r.readAll(), nil
+}
+
+// ReadAssets is ReadWorkspace of files that were read before, as those that are published.
+func ReadAssets(assets map[string][]byte, kinds []action.Kind) (*Workspace, schema.Diagnostics) {
+	r := newWorkspaceReader(kinds)
+	r.Assets = assets
+	return r.Workspace, r.readAll()
+}
+
+func newWorkspaceReader(kinds []action.Kind) *workspaceReader {
+	return &workspaceReader{kinds: kinds, Workspace: &Workspace{
+		Catalog: crm.Builtin(), Emails: map[string]*crm.Email{}, Messages: map[string]*Message{}, Lists: map[string]*List{}, Calendars: map[string]*Calendar{}, Extensions: map[string]*crm.Extension{},
+		Connections: map[string]Connection{}, Assets: map[string][]byte{},
+	}}
+}
+
+// readAll reads the files, and returns everything that is wrong in them.
+func (r *workspaceReader) readAll() schema.Diagnostics {
+	w := r.Workspace
 	for _, name := range w.paths() { // what definitions refer to, before the definitions
 		r.read(name)
 	}
@@ -88,7 +104,7 @@ func ReadWorkspace(folder fs.FS, kinds []action.Kind) (*Workspace, schema.Diagno
 		r.found = append(r.found, file.Check(w)...)
 	}
 	r.found.Sort()
-	return w, r.found, nil
+	return r.found
 }
 
 func (w *Workspace) paths() []string { return slices.Sorted(maps.Keys(w.Assets)) }
