@@ -43,6 +43,7 @@ func TestBadValuesFailForGood(t *testing.T) {
 		{source: `create_task: {title: "{{ event.text }}"}`, empty: "no-title"},
 		{source: `create_task: {title: x, notes: "{{ event.text }}"}`},
 		{source: `create_note: {body: "{{ event.text }}"}`, empty: "no-body"},
+		{source: `manage_communication_subscription: {subscription_type: newsletter, status: opt_in, explanation: "{{ event.text }}"}`},
 		{source: `format_data: {formula: "upper(event.text)"}`},
 		{source: `format_data: {formula: "event.text * 2"}`, typed: true},
 		{source: `format_data: {function: trim, values: ["{{ event.text }}"]}`},
@@ -72,7 +73,7 @@ func TestBadValuesFailForGood(t *testing.T) {
 func (b *bench) enrolledBy(text string) {
 	b.t.Helper()
 	ref := crm.Ref{Object: "contact", ID: "60"}
-	b.record(ref, nil)
+	b.record(ref, map[string]string{"email": "eve@example.com"})
 	_, err := b.store.OpenEnrollment(b.t.Context(), plan.Enrollment{
 		Workflow: "w", Record: ref.String(), WorkflowID: plan.WorkflowID("w", ref.String()), FirstRun: "run", Revision: 1, Started: monday,
 		Event: &plan.Event{ID: "e", Type: "form", Record: ref.String(), At: monday, Properties: map[string]any{"text": text}},

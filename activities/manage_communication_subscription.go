@@ -51,6 +51,9 @@ Unconfirmed, and so our design: passing over and skipping, the outputs, and that
 			return plan.Outcome{}, nil
 		}
 		explanation, err := env.Render(ctx, cfg.Explanation)
+		if err == nil {
+			explanation, err = crm.Property{Name: "explanation", Type: crm.TypeString}.Canonical(explanation)
+		}
 		if err != nil {
 			return plan.Outcome{}, failure(err)
 		}
