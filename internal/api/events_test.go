@@ -6,10 +6,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/internal/crm"
+	"github.com/millrace/millrace/internal/ingest"
 	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/internal/store"
 )
@@ -153,4 +155,43 @@ func (s *site) auditOf() (lines []string) {
 		lines = append([]string{strings.TrimSpace(fmt.Sprintf("%s %s %s %s %s", deed.Actor, deed.Action, deed.Subject, deed.Before, deed.After))}, lines...)
 	}
 	return lines
+}
+
+func TestARejectedEventIsSentAgainOnceItsReasonIsGone(t *testing.T) {
+	t.Parallel()
+	now := noon
+	s := newSite(t, func(o *Options) {
+		clock := func() time.Time { return now }
+		o.Now, o.Door = clock, ingest.NewDoor(o.People.Store, clock, o.Log)
+	})
+	require.NoError(t, s.Books.Tx(t.Context(), func(tx *store.Tx) error {
+		for origin, content := range map[string]string{"nats/E/1": `{"record":"contact/51","type":"paid","at":"2027-05-11T12:00:00Z"}`, "nats/E/2": `{`} {
+			if err := tx.AddRejected(t.Context(), store.RejectedEvent{At: noon, Origin: origin, Reason: "was", Content: []byte(content)}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	var listed struct{ Events []rejectedEvent }
+	s.send("GET", "/v1/rejected-events", "").answers(200, &listed)
+	paths := map[string]string{}
+	for _, one := range listed.Events {
+		paths[one.Origin] = fmt.Sprintf("/v1/rejected-events/%d/send-again", one.Number)
+	}
+	told := s.send("POST", paths["nats/E/1"], "").fails(http.StatusUnprocessableEntity)
+	require.Equal(t, "content.at", told.Errors[0].Location)
+	require.Contains(t, told.Errors[0].Message, "in-future: ")
+	s.send("POST", paths["nats/E/2"], "").fails(http.StatusBadRequest)
+	s.send("POST", "/v1/rejected-events/99/send-again", "").fails(http.StatusNotFound)
+	require.Empty(t, s.auditOf())
+
+	now = noon.AddDate(0, 0, 2)
+	require.Contains(t, string(s.send("POST", paths["nats/E/1"], "").body), `"status":"stored"`)
+	require.Contains(t, s.send("POST", paths["nats/E/1"], "").fails(http.StatusConflict).Detail, "it became contact/51 nats/E/1")
+	require.Equal(t, []string{`key all event.send_again nats/E/1  {"events":["contact/51 nats/E/1"]}`}, s.auditOf())
+	events, err := s.Books.EventsOf(t.Context(), ann, 0)
+	require.NoError(t, err)
+	require.Len(t, events, 1)
+	s.send("GET", "/v1/rejected-events?limit=1", "").answers(200, &listed)
+	require.Len(t, listed.Events, 1)
 }
