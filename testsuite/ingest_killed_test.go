@@ -171,7 +171,7 @@ func (in *intake) settles(t *testing.T) {
 	for record, times := range enrolls {
 		require.Equal(t, 1, times, record)
 	}
-	rejected, err := in.books.RejectedEvents(ctx, 0)
+	rejected, err := in.books.RejectedEvents(ctx, 0, 0)
 	require.NoError(t, err)
 	require.Empty(t, rejected)
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/internal/store"
 	"github.com/stretchr/testify/require"
