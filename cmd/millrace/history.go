@@ -96,7 +96,10 @@ func (a *app) exportJournal(ctx context.Context, books *store.Store, file, befor
 	}
 	out := bufio.NewWriter(to)
 	lines := json.NewEncoder(out)
-	screens := a.screens(books)
+	screens, err := a.screens(ctx, books)
+	if err != nil {
+		return err
+	}
 	count := 0
 	for last := int64(0); ; {
 		var page []plan.Entry

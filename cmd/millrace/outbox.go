@@ -38,7 +38,11 @@ func (a *app) outbox(ctx context.Context, books *store.Store, body bool) error {
 	if err != nil {
 		return err
 	}
-	if messages, err = a.screens(books).messages(ctx, messages); err != nil {
+	screens, err := a.screens(ctx, books)
+	if err != nil {
+		return err
+	}
+	if messages, err = screens.messages(ctx, messages); err != nil {
 		return err
 	}
 	zone, err := zone(ctx, books)

@@ -22,21 +22,27 @@ func (a *app) screen(ctx context.Context, books *store.Store, workflow string) (
 // screened is screen, and notes why something is not shown.
 func (a *app) screened(ctx context.Context, books *store.Store, workflow string) (enroll.Screen, error) {
 	screen, err := a.screen(ctx, books, workflow)
+	a.noteScreen(screen)
+	return screen, err
+}
+
+func (a *app) noteScreen(screen enroll.Screen) {
 	if screen.Because != "" {
 		a.note("what could tell values is %s: %s", enroll.NotShown, screen.Because)
 	}
-	return screen, err
 }
 
 // screens are those before several workflows.
 type screens struct {
 	*app
 	books      *store.Store
+	mayOpen    func(plan.Revision) error
 	byWorkflow map[string]enroll.Screen
 }
 
-func (a *app) screens(books *store.Store) *screens {
-	return &screens{a, books, map[string]enroll.Screen{}}
+func (a *app) screens(ctx context.Context, books *store.Store) (*screens, error) {
+	mayOpen, err := a.mayOpen(ctx, books, a.who)
+	return &screens{a, books, mayOpen, map[string]enroll.Screen{}}, err
 }
 
 // refusedAttempt begins the name of one, as in enrollment/welcome/contact/51.
@@ -48,9 +54,10 @@ func (s *screens) of(ctx context.Context, enrollment string) (screen enroll.Scre
 	for _, workflow := range parts[:min(2, len(parts))] {
 		var known bool
 		if screen, known = s.byWorkflow[workflow]; !known {
-			if screen, err = s.screened(ctx, s.books, workflow); err != nil {
+			if screen, err = enroll.NewScreen(ctx, s.books, workflow, s.mayOpen); err != nil {
 				return screen, err
 			}
+			s.noteScreen(screen)
 			s.byWorkflow[workflow] = screen
 		}
 		if screen.Because != "" || workflow != refusedAttempt {

@@ -207,11 +207,15 @@ func (s *server) listEnrollments(ctx context.Context, input *listEnrollmentsInpu
 	}
 	output := &listEnrollmentsOutput{}
 	output.Body.Enrollments = []shownEnrollment{}
+	mayOpen, err := s.MayOpen(ctx, callerOf(ctx).Actor)
+	if err != nil {
+		return nil, err
+	}
 	screens := map[string]enroll.Screen{}
 	for _, one := range found {
 		screen, known := screens[one.Workflow]
 		if !known {
-			if screen, err = s.screen(ctx, one.Workflow); err != nil {
+			if screen, err = enroll.NewScreen(ctx, s.books, one.Workflow, mayOpen); err != nil {
 				return nil, err
 			}
 			screens[one.Workflow] = screen
