@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/internal/provider"
 	"github.com/millrace/millrace/internal/store"
@@ -53,9 +54,10 @@ func newDoctor(a *app) *cobra.Command {
 		Short: "Check that everything is in order, or how to mend it",
 		Long: `Look at everything that enrollments need: the database and its migrations,
 secrets, mail server and quotas, the providers and limits of AI actions, whether
-the workspace around the working directory is published, and the Temporal
-server, its namespace and search attributes, and whether a worker works, also on
-what quotas hold back. When there is a problem, the command fails and says how
+the workspace around the working directory is published, which filters of lists
+and schedules are slow for want of an indexed property, and the Temporal server,
+its namespace and search attributes, and whether a worker works, also on what
+quotas hold back. When there is a problem, the command fails and says how
 to mend it.
 
 Secrets and mail server are looked at with the environment of this command: run
@@ -75,6 +77,7 @@ func (a *app) doctor(ctx context.Context) error {
 		a.examineAccount(ctx, &found, books)
 		found.look("ai", func() (string, error) { return a.examineAI(ctx, books) })
 		a.examineWorkspace(ctx, &found, books)
+		found.look("filters", func() (string, error) { return examineFilters(ctx, books, manyRecords) })
 		found.look("quotas", func() (string, error) {
 			limited, err := worker.Queues(ctx, books)
 			queues = append(queues, slices.Sorted(maps.Keys(limited))...)
@@ -83,7 +86,7 @@ func (a *app) doctor(ctx context.Context) error {
 		return nil
 	}); err != nil {
 		found.look("database", func() (string, error) { return "", err })
-		found.skip("needs the database", "secrets", "mail server", "ai", "workspace", "quotas")
+		found.skip("needs the database", "secrets", "mail server", "ai", "workspace", "filters", "quotas")
 	}
 	a.examineTemporal(ctx, &found, queues)
 	found.OK = !slices.ContainsFunc(found.Checks, func(one finding) bool { return one.State == stateProblem })
@@ -123,6 +126,63 @@ func (c *checkup) skip(why string, checks ...string) {
 func examineStore(ctx context.Context, books *store.Store) (string, error) {
 	health, err := books.Health(ctx)
 	return fmt.Sprintf("%s, migration %d", health.Database, health.Migration), err
+}
+
+// manyRecords is how many there are of an object type when a filter that asks each of them takes its time.
+const manyRecords = 20_000
+
+// examineFilters names the filters over records, so many of them, that ask for properties without an index. They are slow, which is no
+// problem of enrollments.
+func examineFilters(ctx context.Context, books *store.Store, many int) (string, error) {
+	catalog, err := books.Catalog(ctx)
+	if err != nil {
+		return "", err
+	}
+	var slow []string
+	examine := func(whose, object string, filter crm.Filter) error {
+		var names []string
+		for _, source := range filter.Sources(catalog) {
+			asked := slices.Concat([]string{object}, source.Through)[len(source.Through)]
+			property, declared := catalog.Property(asked, source.Name)
+			if name := asked + "." + source.Name; source.Kind == crm.SourceProperty && declared && !property.Indexed && property.CanIndex() && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+		if len(names) == 0 {
+			return nil
+		}
+		count, err := books.CountMatching(ctx, store.Query{Object: object})
+		if err == nil && count >= many {
+			slow = append(slow, fmt.Sprintf("%s asks each of %d records of %s: declare %s `indexed: true`", whose, count, object, strings.Join(names, ", ")))
+		}
+		return err
+	}
+	for _, list := range catalog.ActiveLists() {
+		if err := examine("list "+list.Name, list.Object, list.Filter); err != nil {
+			return "", err
+		}
+	}
+	live, err := books.Live(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, one := range live {
+		triggers, err := one.Revision.Plan.Rules.Triggers()
+		if err != nil {
+			return "", err
+		}
+		filter, err := crm.ReadFilter(triggers.If)
+		if err != nil {
+			return "", err
+		}
+		if triggers.Schedule == nil || filter == nil {
+			continue
+		}
+		if err := examine("schedule of "+one.Workflow, one.Revision.Plan.Object, *filter); err != nil {
+			return "", err
+		}
+	}
+	return cmp.Or(strings.Join(slow, "; "), "none is slow"), nil
 }
 
 // examineAccount looks for the values of secrets, and for the mail server.

@@ -58,3 +58,19 @@ func TestDoctorLooksAtTheAccount(t *testing.T) {
 	term.replace(definitionFile, "send_email:", "send_emial:")
 	require.Contains(t, examined(term, 1)["workspace"], "`millrace check` shows them")
 }
+
+func TestDoctorNamesFiltersThatWantAnIndex(t *testing.T) {
+	t.Parallel()
+	term := newPushed(t)
+	term.write("objects/contact.yaml", "object: contact\nproperties: [{name: employees, type: number}, {name: hobby}, {name: rank, type: number, indexed: true}]\n")
+	term.write("objects/company.yaml", "object: company\nproperties: [{name: branch}]\n")
+	term.write("lists/gardeners.yaml", "list: gardeners\nobject: contact\nfilter: {all: [{property: hobby, is: gardening}, {associated: company, where: {property: branch, is: retail}}]}\n")
+	term.write("lists/ranked.yaml", "list: ranked\nobject: contact\nfilter: {property: rank, gt: 5}\n")
+	term.write("workflows/weekly.yaml", "workflow: weekly\nobject: contact\nenroll: {schedule: {daily: true, at: \"09:00\", if: {property: hobby, known: true}}}\nactions:\n  - {id: wait, delay_set_amount: {for: 1d}}\n")
+	term.run("push").succeeds()
+	require.Equal(t, "ok none is slow", examined(term, 1)["filters"], "there are too few contacts")
+	slow, err := examineFilters(t.Context(), term.store(), 0)
+	require.NoError(t, err)
+	require.Regexp(t, "^list gardeners asks each of \\d+ records of contact: declare contact.hobby, company.branch `indexed: true`; "+
+		"schedule of weekly asks each of \\d+ records of contact: declare contact.hobby `indexed: true`$", slow)
+}

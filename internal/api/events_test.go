@@ -44,6 +44,43 @@ func TestEventsComeInAndAreThere(t *testing.T) {
 	require.Equal(t, "query.record", s.send("GET", "/v1/events?record=51", "").fails(422).Errors[0].Location)
 }
 
+// TestOddEventsAreAnsweredAndNoneIsLost sends over HTTP what TestEveryDoorAnswersTheSame sends through streams.
+func TestOddEventsAreAnsweredAndNoneIsLost(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for _, one := range []struct {
+		name, body string
+		status     int
+		answer     string // what became of it, with notes; or the place that is wrong
+	}{
+		{"in health", `{"record":"contact/51","type":"a","id":"1","at":"2027-05-10T11:59:00Z"}`, 200, "stored"},
+		{"malformed", `{"record":"contact/51"`, 400, "body"},
+		{"duplicated", `{"record":"contact/51","type":"a","id":"1","at":"2027-05-10T11:59:00Z"}`, 200, "duplicate"},
+		{"late", `{"record":"contact/51","type":"late","id":"2","at":"2027-05-01T00:00:00Z"}`, 200, "stored late"},
+		{"out of order", `{"record":"contact/51","type":"b","id":"3","at":"2027-05-10T11:58:00Z"}`, 200, "stored"},
+		{"oversized", `{"record":"contact/51","type":"a","id":"4","properties":{"x":"` + strings.Repeat("x", 65<<10) + `"}}`, 413, "body"},
+		{"of an unknown record", `{"record":"contact/52","type":"a","id":"5","at":"2027-05-10T11:59:00Z"}`, 200, "stored unknown-record"},
+	} {
+		sent := s.send("POST", "/v1/events", one.body)
+		if one.status != http.StatusOK {
+			require.Equal(t, one.answer, sent.fails(one.status).Errors[0].Location, one.name)
+			continue
+		}
+		var answer eventsAnswer
+		sent.answers(one.status, &answer)
+		require.Equal(t, one.answer, strings.Join(append([]string{answer.Results[0].Status}, answer.Results[0].Notes...), " "), one.name)
+	}
+	for ref, want := range map[crm.Ref][]string{ann: {"1", "3", "2"}, {Object: "contact", ID: "52"}: {"5"}} {
+		events, err := s.Books.EventsOf(t.Context(), ref, 0)
+		require.NoError(t, err)
+		var ids []string
+		for _, event := range events {
+			ids = append(ids, event.ID)
+		}
+		require.Equal(t, want, ids, "in the order in which they happened, the newest first")
+	}
+}
+
 func TestABatchIsAnsweredItemByItem(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
