@@ -104,7 +104,8 @@ func (d drawing) world(t testing.TB, s *store.Store) {
 	require.NoError(t, err)
 	require.NoError(t, s.Tx(ctx, func(tx *store.Tx) error {
 		for i := range 60 {
-			ref := crm.Ref{Object: pick(d, "contact", "contact", "company"), ID: fmt.Sprint(i + 1)}
+			ref := crm.Ref{Object: pick(d, "contact", "contact", "company"), ID: pick(d, "%d", "%d", "0%d", "a%d", "512345%d", "98765432109%d")}
+			ref.ID = fmt.Sprintf(ref.ID, i+1)
 			if _, err := tx.Create(ctx, ref, d.values(), d.time(), "a"); err != nil {
 				return err
 			}

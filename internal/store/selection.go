@@ -5,7 +5,11 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"iter"
+	"maps"
+	"math/bits"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,13 +21,15 @@ import (
 // text, and the sets are joined here. So no planner has to guess how large they are, and a set costs little more than
 // reading its part of the index.
 
-// set is some of the records of an object type that are not deleted.
+// set is some of the records of an object type that are not deleted, by their ids.
 type set struct {
-	ids      []string
-	others   bool // it is all records but these
-	distinct bool // no id comes twice
-	index    map[string]struct{}
+	numbers []uint64            // a bit for each id that is a number less than smallNumber
+	texts   map[string]struct{} // the other ids
+	others  bool                // it is all records but these
 }
+
+// smallNumber bounds the numbers that a set keeps as bits, which are 512 KiB then.
+const smallNumber = 1 << 22
 
 // bounds are the records that certainly fulfil a condition, and those that may. Where the database decides, they are the
 // same set.
@@ -123,34 +129,27 @@ func (s selector) among(ctx context.Context, text string, args ...any) (bounds, 
 	}
 	found, err := s.ask(ctx, `SELECT string_agg(r.record, '/') FROM (`+text+`) AS s CROSS JOIN records r
 		WHERE r.record = s.record AND r.object = ? AND r.deleted IS NULL`, append(args, s.object)...)
-	if err != nil {
-		return bounds{}, err
-	}
-	found.distinct = true
-	return exactly(found), nil
+	return exactly(found), err
 }
 
-// ask runs a query whose answer is one text: references of records, with a slash between two. There is none in an object
-// type or an id.
+// ask runs a query whose answer is one text: references of records of the object type, with a slash between two. There is
+// none in an object type or an id.
 func (s selector) ask(ctx context.Context, text string, args ...any) (*set, error) {
-	parts, err := s.parts(ctx, text, args...)
-	if err != nil {
-		return nil, err
+	found := &set{}
+	answer, err := s.answer(ctx, text, args...)
+	for answer != "" {
+		var id string
+		id, answer, _ = strings.Cut(answer[len(s.object)+1:], "/")
+		found.add(id)
 	}
-	ids := make([]string, len(parts)/2)
-	for i := range ids {
-		ids[i] = parts[2*i+1]
-	}
-	return &set{ids: ids}, nil
+	return found, err
 }
 
-func (s selector) parts(ctx context.Context, text string, args ...any) ([]string, error) {
+func (s selector) answer(ctx context.Context, text string, args ...any) (string, error) {
 	rows, err := unkept{s.source}.query(ctx, text, args...) //nolint:rowserrcheck // Scan asks
 	var answer sql.NullString
-	if err := (row{rows, err}).Scan(&answer); err != nil || !answer.Valid {
-		return nil, err
-	}
-	return strings.Split(answer.String, "/"), nil
+	err = row{rows, err}.Scan(&answer)
+	return answer.String, err
 }
 
 func (s selector) inWorkflow(ctx context.Context, condition crm.InWorkflow) (bounds, error) {
@@ -207,17 +206,13 @@ func (s selector) hasKey(ctx context.Context, condition crm.HasKey) (bounds, err
 		add(fmt.Sprintf(` AND octet_length(key) <= %d AND (%s)`, crm.KeyLimit, strings.Join(parts, ` OR `)), texts...)
 	}
 	certain, err := find()
-	if err != nil {
-		return bounds{}, err
-	}
-	certain.distinct = len(tests) == 1 && (condition.Single || len(condition.Is) == 1)
-	if len(parts) == 0 {
-		return exactly(certain), nil
+	if err != nil || len(parts) == 0 {
+		return exactly(certain), err
 	}
 	tests, args = nil, nil
 	add(fmt.Sprintf(` AND octet_length(key) > %d`, crm.KeyLimit)) // has an index of its own
 	long, err := find()
-	if err != nil || len(long.ids) == 0 {
+	if err != nil || long.none() {
 		return exactly(certain), err
 	}
 	return bounds{certain, union(certain, long)}, nil
@@ -251,20 +246,24 @@ func (s selector) associated(ctx context.Context, condition crm.HasAssociated, o
 		}
 		text, args = text+` AND `+s.source.speaks().label, append(args, condition.Label)
 	}
-	if len(others.ids) == 0 {
+	few := others.named()
+	if few == 0 {
 		return s.ask(ctx, `SELECT string_agg(a.record, '/') `+text, args...)
 	}
-	if !others.others && len(others.ids) <= maxKeys {
-		for _, id := range others.ids {
+	if !others.others && few <= maxKeys {
+		for id := range others.ids(0) {
 			args = append(args, crm.Ref{Object: condition.Object, ID: id}.String())
 		}
-		return s.ask(ctx, `SELECT string_agg(a.record, '/') `+text+` AND a.other IN (`+marks(len(others.ids))+`)`, args...)
+		return s.ask(ctx, `SELECT string_agg(a.record, '/') `+text+` AND a.other IN (`+marks(few)+`)`, args...)
 	}
-	parts, err := s.parts(ctx, `SELECT string_agg(a.record || '/' || a.other, '/') `+text, args...)
+	pairs, err := s.answer(ctx, `SELECT string_agg(a.record || '/' || a.other, '/') `+text, args...)
 	found := &set{}
-	for i := 0; i+3 < len(parts); i += 4 {
-		if others.has(parts[i+3]) {
-			found.ids = append(found.ids, parts[i+1])
+	for pairs != "" {
+		var id, other string
+		id, pairs, _ = strings.Cut(pairs[len(s.object)+1:], "/")
+		other, pairs, _ = strings.Cut(pairs[len(condition.Object)+1:], "/")
+		if others.has(other) {
+			found.add(id)
 		}
 	}
 	return found, err
@@ -275,49 +274,103 @@ func perhaps() bounds { return bounds{&set{}, everything()} }
 
 func everything() *set { return &set{others: true} }
 
-// none tells whether nobody is in it, for certain.
-func (s *set) none() bool { return !s.others && len(s.ids) == 0 }
+// small is an id that is a number and kept as a bit; others are 0.
+func small(id string) (number uint) {
+	if len(id) > 7 || id == "" || id[0] == '0' {
+		return 0
+	}
+	for _, digit := range []byte(id) {
+		if digit < '0' || digit > '9' {
+			return 0
+		}
+		number = number*10 + uint(digit-'0')
+	}
+	if number >= smallNumber {
+		return 0
+	}
+	return number
+}
+
+func (s *set) add(id string) {
+	number := small(id)
+	if number == 0 {
+		if s.texts == nil {
+			s.texts = map[string]struct{}{}
+		}
+		s.texts[id] = struct{}{}
+		return
+	}
+	if missing := int(number/64) + 1 - len(s.numbers); missing > 0 {
+		s.numbers = append(s.numbers, make([]uint64, missing)...)
+	}
+	s.numbers[number/64] |= 1 << (number % 64)
+}
 
 // has tells whether a record is in it.
 func (s *set) has(id string) bool {
-	if s.index == nil {
-		s.index = make(map[string]struct{}, len(s.ids))
-		for _, one := range s.ids {
-			s.index[one] = struct{}{}
-		}
+	if number := small(id); number > 0 {
+		named := int(number/64) < len(s.numbers) && s.numbers[number/64]&(1<<(number%64)) != 0
+		return named != s.others
 	}
-	_, named := s.index[id]
+	_, named := s.texts[id]
 	return named != s.others
 }
 
-// named is how many different ids it names.
+// named is how many ids it names.
 func (s *set) named() int {
-	if s.distinct {
-		return len(s.ids)
+	count := len(s.texts)
+	for _, word := range s.numbers {
+		count += bits.OnesCount64(word)
 	}
-	s.has("") // makes the index
-	return len(s.index)
+	return count
 }
 
-func (s *set) opposite() *set {
-	return &set{ids: s.ids, others: !s.others, distinct: s.distinct, index: s.index}
+// none tells whether nobody is in it, for certain.
+func (s *set) none() bool { return !s.others && s.named() == 0 }
+
+// ids are those that it names: the numbers from one on, the smallest first, and then the others.
+func (s *set) ids(from uint) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := int(from / 64); i < len(s.numbers); i++ {
+			for word := s.numbers[i]; word != 0; word &= word - 1 {
+				number := uint(i*64 + bits.TrailingZeros64(word))
+				if number >= from && !yield(strconv.FormatUint(uint64(number), 10)) {
+					return
+				}
+			}
+		}
+		for id := range s.texts {
+			if !yield(id) {
+				return
+			}
+		}
+	}
 }
+
+func (s *set) opposite() *set { return &set{numbers: s.numbers, texts: s.texts, others: !s.others} }
 
 // intersection keeps sets of others as they are for as long as it can.
 func intersection(a, b *set) *set {
 	switch {
 	case a.others && b.others:
 		return union(a.opposite(), b.opposite()).opposite()
-	case a.others || !b.others && len(a.ids) < len(b.ids):
-		a, b = b, a // b is asked
+	case a.others || !b.others && len(a.texts) > len(b.texts):
+		a, b = b, a
 	}
-	if b.others && len(b.ids) == 0 {
-		return a
+	found := &set{numbers: slices.Clone(a.numbers)}
+	for i := range found.numbers {
+		word := uint64(0)
+		if i < len(b.numbers) {
+			word = b.numbers[i]
+		}
+		if b.others {
+			word = ^word
+		}
+		found.numbers[i] &= word
 	}
-	found := &set{distinct: a.distinct}
-	for _, id := range a.ids {
+	for id := range a.texts {
 		if b.has(id) {
-			found.ids = append(found.ids, id)
+			found.add(id)
 		}
 	}
 	return found
@@ -327,12 +380,17 @@ func union(a, b *set) *set {
 	switch {
 	case a.others || b.others:
 		return intersection(a.opposite(), b.opposite()).opposite()
-	case len(a.ids) == 0:
-		return b
-	case len(b.ids) == 0:
-		return a
+	case len(a.numbers) < len(b.numbers):
+		a, b = b, a
 	}
-	return &set{ids: slices.Concat(a.ids, b.ids)}
+	found := &set{numbers: slices.Clone(a.numbers), texts: maps.Clone(a.texts)}
+	for i, word := range b.numbers {
+		found.numbers[i] |= word
+	}
+	for id := range b.texts {
+		found.add(id)
+	}
+	return found
 }
 
 // byID is the order of List.
@@ -340,24 +398,16 @@ func byID(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b))
 
 // first are the first ids after `after` of those that the set names, up to limit, in the order of List.
 func (s *set) first(after string, limit int) (found []string) {
-	arrange := func() {
-		slices.SortFunc(found, byID)
-		found = slices.Compact(found)
-		found = found[:min(limit, len(found))]
-	}
-	last := "" // that can still be among them
-	for _, id := range s.ids {
-		if byID(id, after) <= 0 || last != "" && byID(id, last) >= 0 {
+	taken := 0
+	for id := range s.ids(small(after)) {
+		if small(id) > 0 && taken == limit || byID(id, after) <= 0 {
 			continue
 		}
-		if found = append(found, id); len(found) >= 2*max(limit, page) {
-			if arrange(); len(found) == limit {
-				last = found[limit-1]
-			}
-		}
+		found = append(found, id)
+		taken++
 	}
-	arrange()
-	return found
+	slices.SortFunc(found, byID)
+	return found[:min(limit, len(found))]
 }
 
 // marks are n places for arguments.
