@@ -20,7 +20,10 @@ import (
 	"github.com/millrace/millrace/internal/publish"
 	"github.com/millrace/millrace/internal/store"
 	"github.com/millrace/millrace/worker"
+	"go.temporal.io/api/common/v1"
 	"go.temporal.io/api/serviceerror"
+	executions "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
@@ -84,7 +87,7 @@ func produce(ctx context.Context, w *randomWorld) (lines []string, _ draws, err 
 	}
 	for record := range livesInEach {
 		ref := crm.Ref{Object: "contact", ID: fmt.Sprint(record + 1)}
-		if _, err := books.Create(ctx, ref, nil, before, "test"); err != nil {
+		if _, err := books.Create(ctx, ref, map[string]string{"email": email(record + 1)}, before, "test"); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -170,18 +173,33 @@ func (p *product) next() {
 func (p *product) happen(h happening, id string) error {
 	ref, now := crm.Ref{Object: "contact", ID: fmt.Sprint(h.record)}, p.env.Now()
 	switch h.verb {
-	case "is":
-		_, _, err := p.books.Upsert(p.ctx, ref, map[string]string{h.set.name: h.set.value}, now, "test")
+	case "is", "did", "joins", "quits":
+		h.parts = []happening{h}
+		fallthrough
+	case "all":
+		return p.books.Tx(p.ctx, func(tx *store.Tx) error {
+			for i, part := range h.parts {
+				if err := write(p.ctx, tx, ref, part, fmt.Sprintf("%s-%d", id, i), now); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	case "calls":
+		_, err := p.router.Webhook(p.ctx, h.flow, id, map[string]any{"email": email(h.record)}, now)
+		if errors.Is(err, enroll.ErrNoWebhook) || errors.Is(err, enroll.ErrNobody) {
+			return nil
+		}
 		return err
-	case "did":
-		_, _, err := p.books.AddEvent(p.ctx, plan.Event{ID: id, Type: h.what, Record: ref.String(), At: now})
-		return err
-	case "joins":
-		_, err := p.books.AddToList(p.ctx, h.what, ref, now)
-		return err
-	case "quits":
-		_, err := p.books.RemoveFromList(p.ctx, h.what, ref)
-		return err
+	case "ticks":
+		bulk := plan.Bulk{Workflow: h.flow, At: now}
+		for !bulk.Done {
+			var err error
+			if bulk, err = (&enroll.Activities{Store: p.books}).Page(p.ctx, bulk); err != nil {
+				return err
+			}
+		}
+		return nil
 	case "deleted":
 		return p.books.Delete(p.ctx, ref, now)
 	case "restored":
@@ -214,6 +232,23 @@ func (p *product) happen(h happening, id string) error {
 		return err
 	}
 	return fmt.Errorf("nothing is called %q", h.verb)
+}
+
+func email(record int) string { return fmt.Sprintf("%d@example.com", record) }
+
+// write makes one change of a record, or adds an event.
+func write(ctx context.Context, tx *store.Tx, ref crm.Ref, part happening, id string, now time.Time) (err error) {
+	switch part.verb {
+	case "is":
+		_, _, err = tx.Upsert(ctx, ref, map[string]string{part.set.name: part.set.value}, now, "test")
+	case "did":
+		_, _, err = tx.AddEvent(ctx, plan.Event{ID: id, Type: part.what, Record: ref.String(), At: now})
+	case "joins":
+		_, err = tx.AddToList(ctx, part.what, ref, now)
+	case "quits":
+		_, err = tx.RemoveFromList(ctx, part.what, ref)
+	}
+	return err
 }
 
 // publish publishes the definitions.
@@ -402,6 +437,16 @@ func (s *server) ExecuteWorkflow(_ context.Context, options client.StartWorkflow
 	s.write(letter{options.ID, signalStart, state})
 	s.stirring()
 	return s.open[options.ID], nil
+}
+
+// DescribeWorkflowExecution tells what started an open enrollment.
+func (s *server) DescribeWorkflowExecution(_ context.Context, id, _ string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	trigger, err := converter.GetDefaultDataConverter().ToPayload(s.open[id].trigger)
+	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: &executions.WorkflowExecutionInfo{
+		FirstRunId: s.open[id].name, SearchAttributes: &common.SearchAttributes{IndexedFields: map[string]*common.Payload{plan.AttributeTrigger: trigger}},
+	}}, err
 }
 
 // SignalWorkflow tells an enrollment something, when its turn comes.

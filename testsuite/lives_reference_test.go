@@ -18,6 +18,7 @@ type reference struct {
 	people  []*person
 	next    time.Time // when somebody decides, or the next enrollment is told; zero = nothing to do
 	letters []notice
+	bulk    []notice // whom a schedule enrolls when nothing else is to be told
 	lines   []string
 	chance  draws
 }
@@ -62,6 +63,7 @@ type news struct {
 	at      time.Time
 	changed string // a property or list
 	event   string
+	called  *flow // by a webhook
 	entered *flow
 	deleted bool
 }
@@ -153,7 +155,12 @@ func (r *reference) goOn() {
 		for _, p := range r.people {
 			r.decide(p)
 		}
-		if len(r.letters) == 0 {
+		for _, one := range r.bulk {
+			if one.who.inside[one.flow] == nil && !one.who.coming[one.flow] {
+				r.enroll(one.who, one.flow, one.why)
+			}
+		}
+		if r.bulk = nil; len(r.letters) == 0 {
 			return
 		}
 	} else {
@@ -183,6 +190,9 @@ func (r *reference) happen(h happening) {
 	case "edited":
 		r.publish(r.flow(h.flow), h)
 		return
+	case "ticks":
+		r.tick(r.flow(h.flow))
+		return
 	}
 	p := r.people[h.record-1]
 	if h.verb == "enters" {
@@ -197,7 +207,20 @@ func (r *reference) happen(h happening) {
 		p.deleted = h.verb != "restored" // and nothing follows (§2.6)
 		return
 	}
+	r.live(p, h)
+}
+
+// live lets something happen to a person who is there.
+func (r *reference) live(p *person, h happening) {
 	switch h.verb {
+	case "all":
+		for _, part := range h.parts {
+			r.live(p, part)
+		}
+	case "calls":
+		if f := r.flow(h.flow); f.webhook {
+			p.news = append(p.news, news{event: f.event, called: f, at: r.now})
+		}
 	case "is":
 		r.set(p, h.set.name, h.set.value)
 	case "joins":
@@ -278,6 +301,15 @@ func (d *drawn) find(id string) *act {
 		return nil
 	}
 	return within(d.actions)
+}
+
+// tick is the time of a schedule: it enrolls who matches at that moment, also who was inside before (§2.2).
+func (r *reference) tick(f *flow) {
+	for _, p := range r.people {
+		if f.schedule && !f.closed(r.now) && !p.deleted && f.provided.ifAny(p.is) {
+			r.bulk = append(r.bulk, notice{flow: f, who: p, why: "schedule"})
+		}
+	}
 }
 
 // turn sets a switch, now or by itself later.
@@ -371,7 +403,7 @@ func (r *reference) way(p *person, f *flow, one news) string {
 	first := f.when.ifAny(p.is) && f.provided.ifAny(p.is)
 	switch {
 	case f.closed(one.at), one.at.Before(f.since), p.deleted, p.inside[f] != nil, p.coming[f]:
-	case one.event != "" && one.event == f.event && first && (p.before[f] == 0 || f.each):
+	case one.event != "" && one.event == f.event && (one.called == nil || one.called == f) && first && (p.before[f] == 0 || f.each):
 		return "event " + one.event
 	case p.before[f] == 0 && starts(f.when), p.before[f] > 0 && starts(f.again) && first:
 		return "filter"
@@ -397,7 +429,13 @@ func (r *reference) tell(letter notice) {
 	switch e := p.inside[f]; {
 	case letter.what == "enter":
 		p.coming[f] = false
-		r.admit(p, f, letter.why)
+		if letter.why == "" { // admitted or refused already
+			if e != nil {
+				r.arrive(e, e.definition().actions[0])
+			}
+		} else if r.admit(p, f, letter.why) == "" {
+			r.arrive(p.inside[f], f.actions[0])
+		}
 	case e == nil:
 	case letter.what == "leave":
 		r.leave(e, letter.why)
@@ -411,25 +449,33 @@ func (r *reference) tell(letter notice) {
 }
 
 // admit applies §2.3 in its order.
-func (r *reference) admit(p *person, f *flow, way string) {
-	refused := ""
+func (r *reference) admit(p *person, f *flow, way string) (refused string) {
 	switch bars := f.bars(p); {
 	case f.closed(r.now):
 		refused = "off"
 	case bars != "":
 		refused = strings.ReplaceAll(bars, "_", "-")
-	case p.before[f] > 0 && !f.each && f.again.name == "":
+	case p.before[f] > 0 && !f.each && f.again.name == "" && way != "schedule":
 		refused = "enrolled-before"
 	}
 	if refused != "" {
 		r.say(p, f, "is refused: "+refused)
-		return
+		return refused
 	}
 	r.say(p, f, "enters: "+way)
 	p.before[f]++
 	p.inside[f] = &enrollment{flow: f, who: p, in: len(f.revisions) - 1, visits: map[string]int{}}
 	p.news = append(p.news, news{entered: f, at: r.now})
-	r.arrive(p.inside[f], f.actions[0])
+	return ""
+}
+
+// hand enrolls a person because of a step: it enters or is refused at once, and begins when it is told. It returns why it cannot.
+func (r *reference) hand(p *person, f *flow) string {
+	if p.inside[f] != nil || p.coming[f] {
+		return "already-enrolled"
+	}
+	r.enroll(p, f, "")
+	return r.admit(p, f, "workflow")
 }
 
 func (r *reference) leave(e *enrollment, reason string) {
@@ -455,7 +501,7 @@ func (r *reference) arrive(e *enrollment, a *act) {
 // ask lets an enrollment do the action that it is at, or wait, and go on from there.
 func (r *reference) ask(e *enrollment) {
 	a, f, d, p := e.at, e.flow, e.definition(), e.who
-	mode, acts := f.switched(r.now), a.kind == "edit" || a.kind == "note"
+	mode, acts := f.switched(r.now), slices.Contains([]string{"edit", "note", "enroll"}, a.kind)
 	e.until, e.held = time.Time{}, ""
 	switch bars := d.bars(p); {
 	case bars != "":
@@ -498,6 +544,12 @@ func (r *reference) ask(e *enrollment) {
 		r.answer(e, "next")
 	case "note":
 		r.answer(e, "next")
+	case "enroll":
+		if refused := r.hand(p, r.flow(a.value)); refused != "" {
+			r.answer(e, "failed: "+refused)
+		} else {
+			r.answer(e, "next")
+		}
 	}
 }
 
@@ -623,7 +675,7 @@ func (r *reference) answer(e *enrollment, port string) {
 // waitsFor tells whether a person waits in a workflow for an event: of that type, from the arrival on (§4.6.1).
 func (p *person) waitsFor(f *flow, event news) bool {
 	e := p.inside[f]
-	return e != nil && e.at.kind == "wait" && e.at.event == event.event && !event.at.Before(e.arrived) && !event.at.Before(e.edited)
+	return e != nil && e.at != nil && e.at.kind == "wait" && e.at.event == event.event && !event.at.Before(e.arrived) && !event.at.Before(e.edited)
 }
 
 // behind is where an action leads by a port: to the first action of the port's block, or where there is none to the next one of

@@ -29,7 +29,7 @@ type randomWorld struct {
 type drawn struct {
 	name, event                        string
 	when, provided, goal, keeps, again condition
-	each, leaves                       bool
+	each, leaves, webhook, schedule    bool
 	removes                            string // "", all, or a workflow
 	zone                               string // "" = the account's
 	windows                            []window
@@ -40,12 +40,12 @@ type drawn struct {
 
 // act is an action.
 type act struct {
-	id, kind string // delay, wait, branch, edit, note; end has no id
+	id, kind string // delay, wait, branch, edit, note, enroll; end has no id
 	days     int    // of a delay, or the longest wait
 	rest     time.Duration
 	event    string    // of a wait
 	when     condition // of a branch
-	value    string    // of an edit
+	value    string    // of an edit; the workflow that is entered
 	blocks   map[string][]*act
 }
 
@@ -75,7 +75,7 @@ func (c condition) String() string {
 type happening struct {
 	at     time.Time
 	record int    // 0 = it happens to a workflow
-	verb   string // is, did, joins, quits, deleted, restored, enters; turns, edited of a workflow; look at all switches
+	verb   string // is, did, joins, quits, all at once, deleted, restored, enters, calls; turns, edited, ticks of a workflow; look at all switches
 	what   string // event, list, workflow, or mode of the switch
 	set    condition
 	flow   string
@@ -83,6 +83,7 @@ type happening struct {
 	edit   *drawn            // what an edited workflow is
 	policy string            // what people inside do: follow, pin, migrate
 	moves  map[string]string // with migrate, by the action in which they stand; to an action, or end
+	parts  []happening       // of what happens at once
 }
 
 func (h happening) String() string {
@@ -96,6 +97,9 @@ func (h happening) String() string {
 	}
 	if h.edit != nil {
 		text += fmt.Sprintf(" %s %v\n%s", h.policy, h.moves, h.edit.yaml())
+	}
+	for _, part := range h.parts {
+		text += fmt.Sprintf("; %s %s %v", part.verb, part.what, part.set)
 	}
 	if h.set.name != "" {
 		text += fmt.Sprintf(" %s=%s", h.set.name, h.set.value)
@@ -160,11 +164,18 @@ func (w *randomWorld) maybe() condition {
 
 func (w *randomWorld) definition(name string) *drawn {
 	d := &drawn{name: name, goal: w.maybe(), keeps: w.maybe()}
-	switch w.IntN(5) {
+	switch d.provided = w.maybe(); w.IntN(8) {
 	case 0, 1:
 		d.when, d.leaves = w.any(), w.oneIn(3)
-	case 2, 3:
-		d.event, d.provided = pick(w, eventNames), w.maybe()
+	case 2, 3, 4:
+		d.event = pick(w, eventNames)
+	case 5:
+		d.event, d.webhook = "webhook_received", true
+	case 6:
+		d.schedule = true
+	}
+	if d.event == "" && !d.schedule {
+		d.provided = condition{}
 	}
 	switch w.IntN(5) {
 	case 0, 1:
@@ -227,7 +238,8 @@ func (w *randomWorld) block(d *drawn, depth int) (actions []*act) {
 func (w *randomWorld) action(d *drawn, depth int) *act {
 	d.acts++
 	a := &act{id: fmt.Sprintf("n%d", d.acts), blocks: map[string][]*act{}}
-	switch w.IntN(8) {
+	later := workflowNames[slices.Index(workflowNames, d.name)+1:] // or two would enroll in each other for ever
+	switch w.IntN(9) {
 	case 0, 1, 2:
 		a.kind = "delay"
 		w.spans(a)
@@ -244,6 +256,10 @@ func (w *randomWorld) action(d *drawn, depth int) *act {
 		a.kind, a.value = "edit", pick(w, []string{"x", "y"})
 	case 7:
 		a.kind = "note"
+	case 8:
+		if a.kind = "note"; len(later) > 0 {
+			a.kind, a.value = "enroll", pick(w, later)
+		}
 	}
 	return a
 }
@@ -268,7 +284,16 @@ func (w *randomWorld) blocks(d *drawn, a *act, depth int, ports ...string) {
 
 func (w *randomWorld) thing(now time.Time) happening {
 	h := happening{at: now, record: 1 + w.IntN(livesInEach)}
-	switch n := w.IntN(24); {
+	switch n := w.IntN(30); {
+	case n == 24, n == 25:
+		h.verb = "all"
+		for range 2 + w.IntN(3) {
+			h.parts = append(h.parts, w.part())
+		}
+	case n == 26:
+		h.verb, h.flow = "calls", pick(w, workflowNames)
+	case n == 27, n == 28:
+		h.record, h.verb, h.flow = 0, "ticks", pick(w, workflowNames)
 	case n == 20, n == 22:
 		w.edit(&h)
 	case n == 0, n == 21:
@@ -281,9 +306,19 @@ func (w *randomWorld) thing(now time.Time) happening {
 		h.verb = pick(w, []string{"deleted", "restored", "restored"})
 	case n < 4:
 		h.verb, h.what = "enters", pick(w, workflowNames)
-	case n < 10:
+	default:
+		part := w.part()
+		h.verb, h.what, h.set = part.verb, part.what, part.set
+	}
+	return h
+}
+
+// part is something that happens to a record, and may with others in one transaction.
+func (w *randomWorld) part() (h happening) {
+	switch w.IntN(8) {
+	case 0, 1, 2:
 		h.verb, h.what = "did", pick(w, eventNames)
-	case n < 14:
+	case 3, 4:
 		h.verb, h.what = pick(w, []string{"joins", "quits"}), pick(w, []string{"vip", "blocked"})
 	default:
 		h.verb, h.set = "is", w.property()
@@ -313,7 +348,9 @@ func (d *drawn) yaml() string {
 		}
 	}
 	add(d.when.name != "", "when", d.when)
-	add(d.event != "", "on", "[{event: "+d.event+"}]")
+	add(d.event != "" && !d.webhook, "on", "[{event: "+d.event+"}]")
+	add(d.webhook, "webhook", "{match: email}")
+	add(d.schedule, "schedule", `{daily: true, at: "09:00"}`)
 	add(d.provided.name != "", "if", d.provided)
 	add(d.each, "again", "each_event")
 	add(d.again.name != "", "again", "["+d.again.String()+"]")
@@ -357,6 +394,7 @@ func (a *act) config(workflow string) string {
 		"branch": fmt.Sprintf("branch_and_or: {branches: [{name: met, when: %s}]}", a.when),
 		"edit":   fmt.Sprintf("edit_record: {set: {mark_%s: %s}}", workflow, a.value),
 		"note":   "create_note: {body: Hello}",
+		"enroll": "enroll_in_workflow: {workflow: " + a.value + "}",
 	}[a.kind]
 }
 
