@@ -87,7 +87,7 @@ func produce(ctx context.Context, w *randomWorld) (lines []string, _ draws, err 
 	}
 	for record := range livesInEach {
 		ref := crm.Ref{Object: "contact", ID: fmt.Sprint(record + 1)}
-		if _, err := books.Create(ctx, ref, map[string]string{"email": email(record + 1)}, before, "test"); err != nil {
+		if _, err := books.Create(ctx, ref, map[string]string{"email": email(record + 1)}, w.begins.AddDate(-1, 0, 0), "test"); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -202,6 +202,8 @@ func (p *product) happen(h happening, id string) error {
 		return nil
 	case "deleted":
 		return p.books.Delete(p.ctx, ref, now)
+	case "merged":
+		return p.books.Merge(p.ctx, crm.Ref{Object: "contact", ID: fmt.Sprint(h.into)}, ref, now, "test")
 	case "restored":
 		return p.books.Restore(p.ctx, ref)
 	case "enters":
@@ -242,7 +244,7 @@ func write(ctx context.Context, tx *store.Tx, ref crm.Ref, part happening, id st
 	case "is":
 		_, _, err = tx.Upsert(ctx, ref, map[string]string{part.set.name: part.set.value}, now, "test")
 	case "did":
-		_, _, err = tx.AddEvent(ctx, plan.Event{ID: id, Type: part.what, Record: ref.String(), At: now})
+		_, _, err = tx.AddEvent(ctx, plan.Event{ID: id, Type: part.what, Record: ref.String(), At: now.Add(-part.ago)})
 	case "joins":
 		_, err = tx.AddToList(ctx, part.what, ref, now)
 	case "quits":

@@ -52,6 +52,7 @@ type person struct {
 	seen    map[string]string // likewise, when somebody last decided
 	news    []news            // since then
 	deleted bool
+	merged  bool
 	events  []news
 	inside  map[*flow]*enrollment
 	before  map[*flow]int  // how often it was inside
@@ -61,6 +62,8 @@ type person struct {
 // news is what happened to a person.
 type news struct {
 	at      time.Time
+	told    time.Time
+	silent  bool   // nobody enters because of it
 	changed string // a property or list
 	event   string
 	called  *flow // by a webhook
@@ -219,7 +222,7 @@ func (r *reference) live(p *person, h happening) {
 		}
 	case "calls":
 		if f := r.flow(h.flow); f.webhook {
-			p.news = append(p.news, news{event: f.event, called: f, at: r.now})
+			p.news = append(p.news, news{event: f.event, called: f, at: r.now, told: r.now})
 		}
 	case "is":
 		r.set(p, h.set.name, h.set.value)
@@ -228,11 +231,15 @@ func (r *reference) live(p *person, h happening) {
 	case "quits":
 		r.set(p, "list "+h.what, "")
 	case "did":
-		event := news{event: h.what, at: r.now}
+		event := news{event: h.what, at: r.now.Add(-h.ago), told: r.now}
 		p.news, p.events = append(p.news, event), append(p.events, event)
+	case "merged":
+		if keep := r.people[h.into-1]; !keep.deleted {
+			r.merge(keep, p)
+		}
 	case "deleted":
 		p.deleted = true
-		p.news = append(p.news, news{deleted: true, at: r.now})
+		p.news = append(p.news, news{deleted: true, at: r.now, told: r.now})
 	}
 }
 
@@ -303,6 +310,19 @@ func (d *drawn) find(id string) *act {
 	return within(d.actions)
 }
 
+// merge makes one person of two: who is kept gets what it lacks, and everything that the other did; that enrolls nobody (§2.3).
+func (r *reference) merge(keep, lose *person) {
+	lose.deleted, lose.merged = true, true
+	lose.news = append(lose.news, news{deleted: true, at: r.now, told: r.now})
+	for name, value := range lose.is {
+		if keep.is[name] == "" && value != "" {
+			keep.is[name] = value
+			keep.news = append(keep.news, news{changed: name, silent: true, at: r.now, told: r.now})
+		}
+	}
+	keep.events = append(keep.events, lose.events...)
+}
+
 // tick is the time of a schedule: it enrolls who matches at that moment, also who was inside before (§2.2).
 func (r *reference) tick(f *flow) {
 	for _, p := range r.people {
@@ -353,7 +373,7 @@ func (r *reference) enroll(p *person, f *flow, way string) {
 }
 
 // reasons to leave; of several at once the first counts.
-var leaveFor = []string{"deleted", "suppressed", "goal_met", "removed", "unenrolled"}
+var leaveFor = []string{"deleted", "merged", "suppressed", "goal_met", "removed", "unenrolled"}
 
 // decide works out what follows from what happened to a person.
 func (r *reference) decide(p *person) {
@@ -366,12 +386,12 @@ func (r *reference) decide(p *person) {
 	for _, one := range p.news {
 		for _, f := range r.flows {
 			if one.deleted {
-				leave(f, "deleted")
+				leave(f, f.bars(p))
 			}
 			if one.entered != nil && one.entered != f && (one.entered.removes == "all" || one.entered.removes == f.name) {
 				leave(f, "removed")
 			}
-			if one.event != "" && p.waitsFor(f, one) {
+			if one.event != "" && p.awaits(f) == one.event { // whether it counts is said when it is told
 				r.write(notice{flow: f, who: p, what: "event", event: one})
 			}
 			if way := r.way(p, f, one); way != "" {
@@ -402,7 +422,7 @@ func (r *reference) way(p *person, f *flow, one news) string {
 	}
 	first := f.when.ifAny(p.is) && f.provided.ifAny(p.is)
 	switch {
-	case f.closed(one.at), one.at.Before(f.since), p.deleted, p.inside[f] != nil, p.coming[f]:
+	case one.silent, f.closed(one.at), one.told.Before(f.since), p.deleted, p.inside[f] != nil, p.coming[f]:
 	case one.event != "" && one.event == f.event && (one.called == nil || one.called == f) && first && (p.before[f] == 0 || f.each):
 		return "event " + one.event
 	case p.before[f] == 0 && starts(f.when), p.before[f] > 0 && starts(f.again) && first:
@@ -414,6 +434,8 @@ func (r *reference) way(p *person, f *flow, one news) string {
 // bars is why a person may not be in a workflow, "" when it may.
 func (d *drawn) bars(p *person) string {
 	switch {
+	case p.merged:
+		return "merged"
 	case p.deleted:
 		return "deleted"
 	case d.keeps.holds(p.is):
@@ -453,6 +475,8 @@ func (r *reference) admit(p *person, f *flow, way string) (refused string) {
 	switch bars := f.bars(p); {
 	case f.closed(r.now):
 		refused = "off"
+	case p.merged:
+		refused = "deleted"
 	case bars != "":
 		refused = strings.ReplaceAll(bars, "_", "-")
 	case p.before[f] > 0 && !f.each && f.again.name == "" && way != "schedule":
@@ -465,7 +489,7 @@ func (r *reference) admit(p *person, f *flow, way string) (refused string) {
 	r.say(p, f, "enters: "+way)
 	p.before[f]++
 	p.inside[f] = &enrollment{flow: f, who: p, in: len(f.revisions) - 1, visits: map[string]int{}}
-	p.news = append(p.news, news{entered: f, at: r.now})
+	p.news = append(p.news, news{entered: f, at: r.now, told: r.now})
 	return ""
 }
 
@@ -672,10 +696,18 @@ func (r *reference) answer(e *enrollment, port string) {
 	r.arrive(e, behind(e.definition().actions, e.at, port))
 }
 
+// awaits is the type of event for which a person waits in a workflow, "" for none.
+func (p *person) awaits(f *flow) string {
+	if e := p.inside[f]; e != nil && e.at != nil && e.at.kind == "wait" {
+		return e.at.event
+	}
+	return ""
+}
+
 // waitsFor tells whether a person waits in a workflow for an event: of that type, from the arrival on (§4.6.1).
 func (p *person) waitsFor(f *flow, event news) bool {
 	e := p.inside[f]
-	return e != nil && e.at != nil && e.at.kind == "wait" && e.at.event == event.event && !event.at.Before(e.arrived) && !event.at.Before(e.edited)
+	return event.event != "" && p.awaits(f) == event.event && !event.at.Before(e.arrived) && !event.at.Before(e.edited)
 }
 
 // behind is where an action leads by a port: to the first action of the port's block, or where there is none to the next one of
@@ -708,7 +740,7 @@ func behind(actions []*act, from *act, port string) *act {
 
 func (r *reference) set(p *person, name, value string) {
 	p.is[name] = value
-	p.news = append(p.news, news{changed: name, at: r.now})
+	p.news = append(p.news, news{changed: name, at: r.now, told: r.now})
 }
 
 func (p *person) String() string { return fmt.Sprintf("contact/%d", p.number) }

@@ -19,7 +19,8 @@ const (
 type randomWorld struct {
 	*rand.Rand
 	definitions []*drawn
-	newest      []*drawn // of each workflow, while what happens is drawn
+	newest      []*drawn     // of each workflow, while what happens is drawn
+	merged      map[int]bool // records to which nothing happens any more
 	happenings  []happening
 	begins      time.Time // before a change of the clocks
 	ends        time.Time
@@ -75,7 +76,7 @@ func (c condition) String() string {
 type happening struct {
 	at     time.Time
 	record int    // 0 = it happens to a workflow
-	verb   string // is, did, joins, quits, all at once, deleted, restored, enters, calls; turns, edited, ticks of a workflow; look at all switches
+	verb   string // is, did, joins, quits, all at once, deleted, restored, merged, enters, calls; turns, edited, ticks of a workflow; look at all switches
 	what   string // event, list, workflow, or mode of the switch
 	set    condition
 	flow   string
@@ -84,6 +85,8 @@ type happening struct {
 	policy string            // what people inside do: follow, pin, migrate
 	moves  map[string]string // with migrate, by the action in which they stand; to an action, or end
 	parts  []happening       // of what happens at once
+	ago    time.Duration     // how long before it was told an event happened
+	into   int               // the record with which it is merged
 }
 
 func (h happening) String() string {
@@ -97,6 +100,12 @@ func (h happening) String() string {
 	}
 	if h.edit != nil {
 		text += fmt.Sprintf(" %s %v\n%s", h.policy, h.moves, h.edit.yaml())
+	}
+	if h.ago > 0 {
+		text += fmt.Sprintf(", %s ago", h.ago)
+	}
+	if h.into > 0 {
+		text += fmt.Sprintf(" into contact/%d", h.into)
 	}
 	for _, part := range h.parts {
 		text += fmt.Sprintf("; %s %s %v", part.verb, part.what, part.set)
@@ -119,7 +128,7 @@ var (
 )
 
 func newRandomWorld(seed uint64) *randomWorld {
-	w := &randomWorld{Rand: rand.New(rand.NewPCG(seed, 1))}
+	w := &randomWorld{Rand: rand.New(rand.NewPCG(seed, 1)), merged: map[int]bool{}}
 	w.begins = time.Date(2027, pick(w, []time.Month{time.March, time.September}), 1+w.IntN(20), 9, 0, 0, 0, time.UTC)
 	for _, name := range workflowNames {
 		w.definitions = append(w.definitions, w.definition(name))
@@ -284,7 +293,15 @@ func (w *randomWorld) blocks(d *drawn, a *act, depth int, ports ...string) {
 
 func (w *randomWorld) thing(now time.Time) happening {
 	h := happening{at: now, record: 1 + w.IntN(livesInEach)}
+	for w.merged[h.record] {
+		h.record = 1 + w.IntN(livesInEach)
+	}
 	switch n := w.IntN(30); {
+	case n == 29 && w.oneIn(4) && len(w.merged) < livesInEach/2:
+		for h.verb = "merged"; h.into == 0 || h.into == h.record || w.merged[h.into]; {
+			h.into = 1 + w.IntN(livesInEach)
+		}
+		w.merged[h.record] = true
 	case n == 24, n == 25:
 		h.verb = "all"
 		for range 2 + w.IntN(3) {
@@ -308,7 +325,7 @@ func (w *randomWorld) thing(now time.Time) happening {
 		h.verb, h.what = "enters", pick(w, workflowNames)
 	default:
 		part := w.part()
-		h.verb, h.what, h.set = part.verb, part.what, part.set
+		h.verb, h.what, h.set, h.ago = part.verb, part.what, part.set, part.ago
 	}
 	return h
 }
@@ -318,6 +335,9 @@ func (w *randomWorld) part() (h happening) {
 	switch w.IntN(8) {
 	case 0, 1, 2:
 		h.verb, h.what = "did", pick(w, eventNames)
+		if w.oneIn(5) {
+			h.ago = time.Duration(1+w.IntN(3*24*3600)) * time.Second
+		}
 	case 3, 4:
 		h.verb, h.what = pick(w, []string{"joins", "quits"}), pick(w, []string{"vip", "blocked"})
 	default:
