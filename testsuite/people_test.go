@@ -210,10 +210,10 @@ func TestWorkerRefusesANamespaceWithoutSearchAttributes(t *testing.T) {
 	require.Equal(t, 1, code)
 	last := strings.Split(strings.TrimSpace(stderr), "\n")
 	require.Contains(t, last[len(last)-1], "does not know the search attributes MillraceObject")
-	require.Contains(t, last[len(last)-1], "temporal operator search-attribute create --name MillraceObject --type Keyword")
+	require.Contains(t, last[len(last)-1], "temporal operator search-attribute create --namespace "+bare+" --name MillraceObject --type Keyword")
 	stdout, _, code := shell.run(t, "doctor")
 	require.Equal(t, 1, code)
-	require.Contains(t, stdout, "temporal operator search-attribute create --name MillraceObject --type Keyword", "so says the doctor")
+	require.Contains(t, stdout, "temporal operator search-attribute create --namespace "+bare+" --name MillraceObject --type Keyword", "so says the doctor")
 }
 
 func TestWorkerRefusesANamespaceThatIsNotThere(t *testing.T) {

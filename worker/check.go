@@ -50,8 +50,8 @@ func CheckNamespace(ctx context.Context, temporal client.Client, namespace strin
 		for _, name := range missing {
 			fmt.Fprintf(&mend, " --name %s --type %s", name, Attributes[name])
 		}
-		return fmt.Errorf("namespace %s does not know the search attributes %s: run `temporal operator search-attribute create%s`",
-			namespace, strings.Join(missing, ", "), mend.String())
+		return fmt.Errorf("namespace %s does not know the search attributes %s: run `temporal operator search-attribute create --namespace %s%s`",
+			namespace, strings.Join(missing, ", "), namespace, mend.String())
 	}
 	return nil
 }

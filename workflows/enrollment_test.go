@@ -19,6 +19,7 @@ import (
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 )
 
@@ -47,6 +48,7 @@ func newBench(t *testing.T, published *plan.Plan, answers map[string]func(plan.C
 	}
 	b.env.SetStartTime(start)
 	b.env.SetTestTimeout(time.Minute)
+	b.env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute}) // a slow machine is no deadlock
 	register := func(name string, function any) {
 		b.env.RegisterActivityWithOptions(function, activity.RegisterOptions{Name: name})
 	}
