@@ -18,7 +18,7 @@ type Enroll struct {
 	Schedule *Schedule   `json:"schedule,omitempty" doc:"Enrolls every record that matches if, at set times."`
 	Webhook  *Webhook    `json:"webhook,omitempty" doc:"A call to /v1/webhooks/ID of the API enrolls the record that it is about."`
 	Again    Again       `json:"again,omitzero" doc:"Whether a record may enter more than once." default:"never"`
-	Leave    bool        `json:"leave_when_no_longer_matching,omitempty" doc:"Take a record out when it no longer matches when."`
+	Leave    bool        `json:"leave_when_no_longer_matching,omitempty" doc:"Take a record out when it no longer matches when; who ceased to match before this was published stays."`
 	Removes  Removes     `json:"remove_from,omitzero" doc:"Workflows that a record leaves when it enters this one: a list, or all."`
 }
 
