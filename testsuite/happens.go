@@ -2,6 +2,7 @@ package testsuite
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -33,8 +34,8 @@ type happening struct {
 
 	arriving *arrival    // who goes through the actions next
 	walk     *simulation // who does so now
-	failures []*planned
-	over     bool // the time of the scenario
+	arranged []*planned  // what comes of actions
+	over     bool        // the time of the scenario
 
 	shown    strings.Builder
 	journeys []Simulated
@@ -95,7 +96,8 @@ const howToWrite = "write it as in\n  2027-03-01 09:00 contact/1 is {\"city\": \
 	"merged into RECORD, deleted, restored, waits; who goes through the actions: answers ACTION by EVENT, paused in WORKFLOW,\n" +
 	"resumed in WORKFLOW, skips its wait in WORKFLOW, moved to ACTION in WORKFLOW;\n" +
 	"of workflow/ID: pushed, pushed with existing, becomes EDIT, becomes EDIT with existing, turns on, turns off, ticks,\n" +
-	"called {\"email\": \"ada@example.com\"}, fails at ACTION with 503, fails at ACTION with 503 4 times, counted"
+	"called {\"email\": \"ada@example.com\"}, fails at ACTION with 503, fails at ACTION with 503 4 times,\n" +
+	"answers at ACTION with {\"tier\": \"gold\"}, counted"
 
 // aboutWorkflow begins what a line is about that is not about a record.
 const aboutWorkflow = "workflow/"
@@ -207,8 +209,14 @@ func (h *happening) operate(ctx context.Context, one line) error {
 		return nil
 	case "called":
 		return h.call(ctx, one)
-	case "fails":
-		return h.fail(one.rest)
+	case "fails", "answers":
+		if workflow != h.journey.Workflow {
+			return fmt.Errorf("nobody goes through the actions of %s: only those of the workflow in the head are gone through", workflow)
+		}
+		if one.verb == "fails" {
+			return h.fail(one.rest)
+		}
+		return h.answer(one.rest)
 	case "counted":
 		enrolled, converted, err := h.books.Conversions(ctx, workflow)
 		h.show(one.ref.String(), "met the goal", fmt.Sprintf("%d of %d", converted, enrolled))
@@ -255,7 +263,7 @@ func (h *happening) call(ctx context.Context, one line) error {
 	return err
 }
 
-// fail lets an action of the one who goes through fail from now on.
+// fail lets an action of those who go through fail from now on.
 func (h *happening) fail(how string) error {
 	var failure Planned
 	words := strings.Fields(how)
@@ -263,12 +271,33 @@ func (h *happening) fail(how string) error {
 		failure.Times, _ = strconv.Atoi(words[4])
 		words = words[:4]
 	}
-	if len(words) != 4 || words[0] != "at" || words[2] != "with" || !httpError.MatchString(words[3]) {
+	if len(words) != 4 || words[0] != "at" || words[2] != "with" {
 		return fmt.Errorf("%q is not as in `fails at ACTION with 503 4 times`", "fails "+how)
 	}
 	failure.Fail, failure.Error = words[1], words[3]
-	entry := &planned{Planned: failure, at: h.now, applied: true, came: true}
-	h.failures = append(h.failures, entry)
+	return h.arrange(failure)
+}
+
+// answer is what an action of those who go through is answered from now on.
+func (h *happening) answer(how string) error {
+	action, with, found := strings.Cut(strings.TrimPrefix(how, "at "), " with ")
+	if !found || !json.Valid([]byte(with)) {
+		return fmt.Errorf("%q is not as in `answers at ACTION with \"yes\"`, or with other JSON", "answers "+how)
+	}
+	return h.arrange(Planned{Answer: action, With: json.RawMessage(with)})
+}
+
+// arrange lets something come of an action from now on.
+func (h *happening) arrange(what Planned) error {
+	var mistakes Mistakes
+	note := func(format string, args ...any) { mistakes = append(mistakes, fmt.Sprintf(format, args...)) }
+	checking := &simulation{Simulation: h.journey}
+	checking.checkFail(what, note)
+	entry := &planned{Planned: what, text: checking.checkAnswer(what, note), at: h.now, applied: true, came: true}
+	if mistakes != nil {
+		return mistakes
+	}
+	h.arranged = append(h.arranged, entry)
 	if h.walk != nil {
 		h.walk.planned = append(h.walk.planned, entry)
 	}

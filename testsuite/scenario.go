@@ -76,15 +76,20 @@ func ofWorkspace(part string) bool {
 
 // workspace compiles a workspace with the files that the scenario has of its own, and those of an edit besides.
 func (s *Scenario) workspace(files fs.FS, edit string, options publish.Options) (store.Publication, error) {
-	own := map[string][]byte{}
+	own, edited := map[string][]byte{}, edit == ""
 	for _, wanted := range []string{"", edit} {
 		for _, part := range s.archive.Files {
-			if name, file, edited := strings.Cut(part.Name, ": "); edited && name == wanted {
-				own[file] = part.Data
-			} else if !edited && wanted == "" && ofWorkspace(part.Name) {
+			name, file, later := strings.Cut(part.Name, ": ")
+			switch {
+			case later && name == wanted:
+				own[file], edited = part.Data, true
+			case !later && wanted == "" && ofWorkspace(part.Name):
 				own[part.Name] = part.Data
 			}
 		}
+	}
+	if !edited {
+		return store.Publication{}, fmt.Errorf("no part is what it becomes: write one that begins as in -- %s: workflows/welcome.yaml --", edit)
 	}
 	if len(own) > 0 {
 		var err error

@@ -23,7 +23,7 @@ func (h *happening) goThrough(ctx context.Context) error {
 	}
 	journey := h.journey
 	journey.Start = h.now
-	walk := &simulation{Simulation: journey, books: h.books, ref: ref, life: h, admission: &arrived.admission, planned: slices.Clone(h.failures)}
+	walk := &simulation{Simulation: journey, books: h.books, ref: ref, life: h, admission: &arrived.admission, planned: slices.Clone(h.arranged)}
 	for _, one := range h.lines {
 		walk.planned = append(walk.planned, &planned{at: one.at, play: func(ctx context.Context) error {
 			h.lines = h.lines[1:]
