@@ -47,7 +47,7 @@ var actionTypes = map[string]actionType{
 	"0-261589386":    {"adjust_number_property", "adjust", (*workflow).adjust},
 	"WEBHOOK":        {"send_webhook", "webhook", (*workflow).webhook},
 
-	"0-3":         {kind: "create_task", stem: "task"},
+	"0-3":         {"create_task", "task", (*workflow).task},
 	"0-9":         {kind: "send_in_app_notification", stem: "notify"},
 	"0-11":        {"rotate_record_to_owner", "rotate", (*workflow).rotate},
 	"0-13":        {"add_to_static_list", "list", (*workflow).staticList},
@@ -57,14 +57,14 @@ var actionTypes = map[string]actionType{
 	"0-19":        {kind: "set_salesforce_campaign", stem: "campaign"},
 	"0-23":        {kind: "send_internal_marketing_email", stem: "email"},
 	"0-30":        {kind: "add_to_ads_audience", stem: "audience"},
-	"0-31":        {kind: "set_marketing_contact_status", stem: "status"},
+	"0-31":        {"set_marketing_contact_status", "status", (*workflow).marketingStatus},
 	"0-33":        {kind: "format_data", stem: "format"},
 	"0-4702372":   {kind: "unenroll_from_sequence", stem: "sequence"},
 	"0-18224765":  {"delete_contact", "delete", (*workflow).erase},
 	"0-25085031":  {kind: "send_whatsapp_message", stem: "message"},
 	"0-230189361": {kind: "send_whatsapp_message", stem: "message"},
 	"0-40900952":  {kind: "send_sms_message", stem: "message"},
-	"0-43347357":  {kind: "manage_communication_subscription", stem: "subscription"},
+	"0-43347357":  {"manage_communication_subscription", "subscription", (*workflow).subscribe},
 	"0-44475148":  {kind: "assign_conversation_owner", stem: "assign"},
 	"0-46510720":  {kind: "enroll_in_sequence", stem: "sequence"},
 	"0-61139476":  {kind: "remove_association_label", stem: "label"},
@@ -89,8 +89,11 @@ var actionTypes = map[string]actionType{
 	"CUSTOM_CODE": {"run_custom_code", "code", (*workflow).customCode},
 }
 
-// otherType is every type that is not in the table.
-var otherType = actionType{kind: "extension_action", stem: "action"}
+// Types that are not in the table: actions of apps, and all others.
+var (
+	extensionType = actionType{"extension_action", "action", (*workflow).extension}
+	otherType     = actionType{kind: "extension_action", stem: "action"}
+)
 
 func (w *workflow) delay(a *action) ([]step, error) {
 	var fields struct {

@@ -145,12 +145,12 @@ func (e *emitter) stepsOf(a *action) ([]step, error) {
 	switch {
 	case a.broken != nil:
 		return nil, a.broken
-	case a.kind.kind == otherType.kind:
+	case a.kind.kind == otherType.kind && a.kind.read == nil:
 		return nil, fmt.Errorf("the type of action %s is not known", quote(cmp.Or(a.typeKey(), "(none)")))
 	case a.kind.read == nil && !built(a.kind.kind):
 		return nil, errNotBuilt
 	case a.kind.read == nil:
-		return nil, errors.New("its fields are not translated yet")
+		return nil, errors.New("how HubSpot writes its fields is not known well enough to translate them")
 	}
 	steps, err := a.kind.read(e.workflow, a)
 	for i := 0; err == nil && i < len(steps); i++ {

@@ -68,6 +68,9 @@ func (w *workflow) readActions() {
 		a.kind = actionTypes[a.typeKey()]
 		if a.kind.kind == "" {
 			a.kind = otherType
+			if strings.HasPrefix(a.typeKey(), "1-") {
+				a.kind = extensionType
+			}
 		}
 		a.id = ids.name(a.kind.stem+"_"+underscored(id), "_")
 		w.connect(a)

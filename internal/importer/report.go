@@ -55,7 +55,7 @@ type LeftOut struct {
 
 // Need is an id of a HubSpot account that stands for something which has to be named here.
 type Need struct {
-	Kind string `json:"kind"` // user, team, list, email, workflow, association, object, form, subscription, event, secret
+	Kind string `json:"kind"` // user, team, list, email, workflow, association, object, form, subscription, event, extension, secret
 	ID   string `json:"id"`   // HubSpot's
 	As   string `json:"as"`   // what is written for it here, "" when nothing is
 }
