@@ -35,7 +35,7 @@ func TestActionsAboutRecords(t *testing.T) {
 		{"0-3", `{"subject": "x", "owner_assignment": {"type": "CUSTOM", "value": {"staticValue": "12"}}, "due_time": {"delta": "0", "timeUnit": "DAYS", "timeOfDay": {"hour": 8}}}`,
 			`create_task: {title: x, assignee: {user: "12"}, due: {time: "08:00"}}`},
 		{"0-3", `{"subject": "x", "due_time": {"delta": "0", "timeUnit": "DAYS"}}`, "placeholder: a task that is due at once has no spelling"},
-		{"0-3", `{"body": "x"}`, "placeholder: title: is required"},
+		{"0-3", `{"body": "x"}`, "placeholder: it has no subject"},
 		{"0-3", `{"subject": "x", "owner_assignment": {"type": "CUSTOM"}}`, "placeholder: its owner has no spelling"},
 		{"0-3", `{"subject": "x", "due_time": {"delta": "3", "timeUnit": "ERAS"}}`, `placeholder: "ERAS" is not a unit of a span`},
 		{"0-3", `{"subject": "x", "use_explicit_associations": "true"}`, "placeholder: a task that is not associated with the record has no spelling"},

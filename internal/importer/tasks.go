@@ -33,6 +33,9 @@ func (w *workflow) task(a *action) ([]step, error) {
 	if err := decode(a.Fields, &fields); err != nil {
 		return nil, err
 	}
+	if fields.Subject == "" {
+		return nil, errors.New("it has no subject")
+	}
 	title, err := w.template(string(fields.Subject))
 	if err != nil {
 		return nil, err
