@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/millrace/millrace/internal/action"
+	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/plan"
 	"github.com/millrace/millrace/internal/schema"
 )
@@ -42,6 +44,15 @@ const (
 	portDefault = "default"
 	portNoneMet = "none_met"
 )
+
+// branchOutput is what a branching action leaves.
+var branchOutput = []action.Output{{Name: "branch", Type: string(crm.TypeString), Doc: "Name of the branch that was taken."}}
+
+// taken takes a branch.
+func taken(name, note string) (plan.Outcome, error) {
+	output, err := json.Marshal(map[string]string{"branch": name})
+	return plan.Outcome{Port: name, Output: output, Note: note}, err
+}
 
 // branch is one branch of a config.
 type branch interface{ name() branchName }

@@ -28,9 +28,12 @@ var branchAndOr = action.Define(action.Spec[branchAndOrConfig]{
 	Doc: `Filters are tried from top to bottom, once, on what the records are at that moment; the first match decides, and without
 one the port ` + "`none_met`" + ` is taken. A property without a value fails every operator but ` + "`known: false`" + `, unless the filter says
 ` + "`empty: match`" + `; ` + "`not`" + ` around what it fails is then true. A filter whose answer is unknown, as the history of a calculated property is,
-does not match, nor does its ` + "`not`" + `. Criteria about events look at the whole past, unlike delay_until_event.`,
+does not match, nor does its ` + "`not`" + `. Criteria about events look at the whole past, unlike delay_until_event.
+
+Unconfirmed, and so our design: the output.`,
 	Example:  "branch_and_or: {branches: [{name: big, when: {property: employees, gte: 500}}, {name: small, when: {property: employees, known: true}}]}",
 	Ports:    []string{portNoneMet},
+	Outputs:  branchOutput,
 	Local:    true,
 	Branches: func(cfg branchAndOrConfig) []string { return ports(cfg.Branches) },
 	Check: func(cfg branchAndOrConfig, _ schema.Pos, problems *schema.Diagnostics) {
@@ -45,9 +48,9 @@ does not match, nor does its ` + "`not`" + `. Criteria about events look at the 
 			case err != nil:
 				return plan.Outcome{}, err
 			case matched:
-				return plan.Outcome{Port: branch.Name.text}, nil
+				return taken(branch.Name.text, "")
 			}
 		}
-		return plan.Outcome{Port: portNoneMet}, nil
+		return taken(portNoneMet, "")
 	},
 })

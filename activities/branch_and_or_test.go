@@ -26,7 +26,9 @@ func TestBranchAndOrTakesTheFirstMatch(t *testing.T) {
 	require.Equal(t, "big", b.ok().Port)
 	b.set(map[string]string{"email": "", "vip": ""})
 	require.NoError(t, b.store.Dissociate(t.Context(), ada, acme, ""))
-	require.Equal(t, "none_met", b.ok().Port)
+	outcome := b.ok()
+	require.Equal(t, "none_met", outcome.Port)
+	require.JSONEq(t, `{"branch":"none_met"}`, string(outcome.Output))
 }
 
 func TestBranchAndOrPorts(t *testing.T) {

@@ -43,9 +43,10 @@ var branchRandomSplit = action.Define(action.Spec[branchRandomSplitConfig]{
 well, so that the same question has the same answer. Shares need not add up to 100: 33, 33 and 33 are thirds. Changed shares apply
 to later visits; the journal tells the bucket.
 
-Unconfirmed, and so our design: stickiness, and that the spread is by chance and not exact.`,
+Unconfirmed, and so our design: stickiness, the output, and that the spread is by chance and not exact.`,
 	Example:  "branch_random_split: {branches: [{name: a, percent: 50}, {name: b, percent: 50}]}",
 	Ports:    []string{},
+	Outputs:  branchOutput,
 	Local:    true,
 	Branches: func(cfg branchRandomSplitConfig) []string { return ports(cfg.Branches) },
 	Check: func(cfg branchRandomSplitConfig, at schema.Pos, problems *schema.Diagnostics) {
@@ -60,18 +61,18 @@ Unconfirmed, and so our design: stickiness, and that the spread is by chance and
 			subject += "\x00" + call.Key()
 		}
 		bucket := bucketOf(subject)
-		outcome := plan.Outcome{Note: fmt.Sprintf("bucket %d of %d", bucket, buckets)}
+		var name string
 		drawn, passed := float64(bucket)*cfg.total()/buckets, 0.0
 		for _, branch := range cfg.Branches {
 			if branch.Percent == 0 {
 				continue
 			}
-			outcome.Port = branch.Name.text // the last one, should rounding leave a gap at the end
+			name = branch.Name.text // the last one, should rounding leave a gap at the end
 			if passed += branch.Percent; drawn < passed {
 				break
 			}
 		}
-		return outcome, nil
+		return taken(name, fmt.Sprintf("bucket %d of %d", bucket, buckets))
 	},
 })
 

@@ -38,9 +38,10 @@ var branchValueEquals = action.Define(action.Spec[branchValueEqualsConfig]{
 is written differently (` + "`10.0`" + `, epoch milliseconds). An unknown value takes the port ` + "`default`" + `, and so do an empty one and the output of
 an action that failed, unless there is a branch for ` + "`\"\"`" + `. With ` + "`ignore_case`" + ` texts are compared without regard to case. Several options of a multiple-choice property are one value, ` + "`a;b`" + `: use branch_and_or to look for one of them.
 
-Unconfirmed, and so our design: that case matters, ` + "`ignore_case`" + `, and a branch for no value.`,
+Unconfirmed, and so our design: that case matters, ` + "`ignore_case`" + `, a branch for no value, and the output.`,
 	Example:  `branch_value_equals: {value: "{{ contact.plan }}", branches: [{name: gold, is: gold}, {name: silver, is: silver}]}`,
 	Ports:    []string{portDefault},
+	Outputs:  branchOutput,
 	Local:    true,
 	Branches: func(cfg branchValueEqualsConfig) []string { return ports(cfg.Branches) },
 	Check: func(cfg branchValueEqualsConfig, _ schema.Pos, problems *schema.Diagnostics) {
@@ -70,7 +71,7 @@ Unconfirmed, and so our design: that case matters, ` + "`ignore_case`" + `, and 
 		value, err := env.Value(ctx, cfg.Value)
 		if errors.Is(err, crm.ErrInvalid) {
 			env.Warn("%v", err)
-			return plan.Outcome{Port: portDefault}, nil
+			return taken(portDefault, "")
 		}
 		if err != nil {
 			return plan.Outcome{}, err
@@ -79,15 +80,15 @@ Unconfirmed, and so our design: that case matters, ` + "`ignore_case`" + `, and 
 		text, err := form.Canonical(value)
 		if err != nil {
 			env.Warn("%v", err)
-			return plan.Outcome{Port: portDefault}, nil
+			return taken(portDefault, "")
 		}
 		for _, branch := range cfg.Branches {
 			literal, _ := branch.Is.Literal()
 			if wanted, err := form.Canonical(literal); err == nil && cfg.fold(wanted) == cfg.fold(text) {
-				return plan.Outcome{Port: branch.Name.text, Note: text}, nil
+				return taken(branch.Name.text, text)
 			}
 		}
-		return plan.Outcome{Port: portDefault, Note: text}, nil
+		return taken(portDefault, text)
 	},
 })
 

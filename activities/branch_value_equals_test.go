@@ -35,7 +35,9 @@ func TestBranchValueEquals(t *testing.T) {
 			b := newBench(t, fmt.Sprintf("branch_value_equals: {value: %q, branches: [{name: other, is: xyz}, {name: hit, is: %s}]}", test.value, test.is))
 			property := strings.Trim(strings.TrimPrefix(test.value, "{{ contact."), " }!")
 			b.set(map[string]string{property: test.set})
-			require.Equal(t, test.want, b.ok().Port)
+			outcome := b.ok()
+			require.Equal(t, test.want, outcome.Port)
+			require.JSONEq(t, `{"branch":"`+test.want+`"}`, string(outcome.Output))
 		})
 	}
 }

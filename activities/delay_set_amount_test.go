@@ -57,5 +57,7 @@ func TestDelaySetAmountCheck(t *testing.T) {
 	t.Parallel()
 	requireProblems(t, "delay_set_amount: {for: 0m}", "out-of-range")
 	requireProblems(t, "delay_set_amount: {for: -1d}", "wrong-value")
+	requireProblems(t, "delay_set_amount: {for: 1827d}")
+	requireProblems(t, "delay_set_amount: {for: 1827d1m}", "out-of-range")
 	requireProblems(t, "delay_set_amount: {}", "missing-key")
 }

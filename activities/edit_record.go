@@ -44,7 +44,7 @@ given weekdays from then on. A token does too, as in ` + "`{{ now | plus_time: 3
 
 A value that does not fit, an unknown property and a read-only one fail the action (` + "`invalid-value`" + `). Without a record to change it is skipped.
 
-Unconfirmed, and so our design: several properties in one action, copying an empty property empties the other, the copies
+Unconfirmed, and so our design: several properties in one action, that an equal value is no change and leaves no version, copying an empty property empties the other, the copies
 that involve options, ` + "`only_if_empty`" + `, skipping, and the output.`,
 	Example: `edit_record: {set: {lifecycle_stage: customer}, append: {interests: [skiing]}, on: {associated: contact}}`,
 	Outputs: []action.Output{{Name: "updated_ids", Type: "json", Doc: "References of the records, as in [company/7]; at most 100."}},

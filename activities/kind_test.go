@@ -35,23 +35,25 @@ var ada = crm.Ref{Object: "contact", ID: "51"}
 
 // bench runs one action of one enrollment through the production wrapper, on a store of its own.
 type bench struct {
-	t       *testing.T
-	store   *store.Store
-	runtime *action.Runtime
-	ways    action.Providers
-	secrets map[string]string
-	call    plan.Call
-	kind    string
+	t        *testing.T
+	database string
+	store    *store.Store
+	runtime  *action.Runtime
+	ways     action.Providers
+	secrets  map[string]string
+	call     plan.Call
+	kind     string
 }
 
 // newBench publishes a workflow `w` for contacts with the given actions, the last of which is under
 // test, and enrolls contact/51, Ada.
 func newBench(t *testing.T, actions ...string) *bench {
 	t.Helper()
-	books, err := store.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "test.db"))
+	database := "sqlite://" + filepath.Join(t.TempDir(), "test.db")
+	books, err := store.Open(t.Context(), database)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, books.Close()) })
-	b := &bench{t: t, store: books, secrets: map[string]string{"secret://crm": "hush"}}
+	b := &bench{t: t, database: database, store: books, secrets: map[string]string{"secret://crm": "hush"}}
 	outbox := provider.Outbox{Record: func(ctx context.Context, sent provider.Sent) error {
 		return books.AddMessage(ctx, plan.Message{
 			Key: sent.Key, At: sent.At, Channel: sent.Channel, From: sent.From, To: sent.To, Subject: sent.Subject, Body: sent.Body,

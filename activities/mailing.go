@@ -18,8 +18,18 @@ type mailing struct {
 	env    *action.Env
 	sent   int
 	failed []failed
-	later  error // refused for now
+	later  error             // refused for now
+	became map[string]string // of each: sent, or why not
 }
+
+// mailed are the outputs of a mailing.
+var mailed = []action.Output{
+	{Name: "sent_email", Type: "string", Doc: "Key of the send, for waits whose events answer it."},
+	{Name: "recipients", Type: "json", Doc: "What became of each, as in {contact/51: sent, contact/52: no-address}."},
+}
+
+// newMailing is a mailing to nobody yet.
+func newMailing(env *action.Env) *mailing { return &mailing{env: env, became: map[string]string{}} }
 
 type failed struct {
 	who string
@@ -35,6 +45,7 @@ func (m *mailing) send(ctx context.Context, who string, mail provider.Email) {
 	switch {
 	case err == nil:
 		m.sent++
+		m.became[who] = "sent"
 	case action.IsPermanent(err):
 		m.fail(who, err)
 	default:
@@ -44,6 +55,7 @@ func (m *mailing) send(ctx context.Context, who string, mail provider.Email) {
 
 // fail writes down that one person will not get it.
 func (m *mailing) fail(who string, permanent error) {
+	m.became[who], _, _ = strings.Cut(permanent.Error(), ": ")
 	m.failed = append(m.failed, failed{who, permanent})
 }
 
@@ -66,6 +78,6 @@ func (m *mailing) outcome(call plan.Call) (plan.Outcome, error) {
 	if m.sent == 0 && len(m.failed) > 0 {
 		return plan.Outcome{}, m.failed[0].err
 	}
-	output, err := json.Marshal(map[string]string{"sent_email": call.Key()})
+	output, err := json.Marshal(map[string]any{"sent_email": call.Key(), "recipients": m.became})
 	return plan.Outcome{Output: output, Note: fmt.Sprintf("sent to %d", m.sent)}, err
 }

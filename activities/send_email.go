@@ -32,9 +32,10 @@ the account's ` + "`gdpr`" + ` is on (` + "`not-opted-in`" + `). The action fail
 Nobody gets it twice from one visit. When the mail server refuses it for now it is tried again for up to three days; when the
 connection was cut in the middle nobody can say whether it left, and it is not sent again (` + "`unknown`" + `).
 
-Unconfirmed, and so our design: one mail per visit and address.`,
+Unconfirmed, and so our design: one mail per visit and address, and the outputs. Bounces and reports of spam of earlier mails are not looked at, nor are
+there caps on how often somebody is written to: put a branch before it.`,
 	Example: "send_email: {email: welcome}",
-	Outputs: []action.Output{{Name: "sent_email", Type: "string", Doc: "Key of the send, for waits whose events answer it."}},
+	Outputs: mailed,
 	Channel: "email",
 	Effect:  action.Messages,
 	Attempt: 45 * time.Minute, // a hundred mails to a slow server
@@ -55,7 +56,7 @@ Unconfirmed, and so our design: one mail per visit and address.`,
 		if err != nil {
 			return plan.Outcome{}, err
 		}
-		mailing := mailing{env: env}
+		mailing := newMailing(env)
 		for _, record := range records {
 			if err := mayGet(ctx, env, record, email.Subscription.Text); action.IsPermanent(err) {
 				mailing.fail(record.String(), err)

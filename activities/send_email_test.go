@@ -55,7 +55,7 @@ func TestSendEmailArrives(t *testing.T) {
 	b := mailer(t, welcome, "send_email: {email: welcome}")
 	server := b.overSMTP(nil)
 	outcome := b.ok()
-	require.JSONEq(t, `{"sent_email":"w/contact/51/1/a1/1"}`, string(outcome.Output))
+	require.JSONEq(t, `{"sent_email":"w/contact/51/1/a1/1","recipients":{"contact/51":"sent"}}`, string(outcome.Output))
 	require.Len(t, server.Messages(), 1)
 	mail := server.Messages()[0]
 	require.Equal(t, []string{"ada@example.com"}, mail.To)
@@ -134,7 +134,7 @@ func TestSendEmailAfterACrashBetweenSendAndResult(t *testing.T) {
 	require.NoError(t, b.store.PutLedger(t.Context(), plan.LedgerRow{
 		Key: adasKey, State: plan.LedgerDone, At: monday,
 	}))
-	require.JSONEq(t, `{"sent_email":"w/contact/51/1/a1/1"}`, string(b.ok().Output))
+	require.JSONEq(t, `{"sent_email":"w/contact/51/1/a1/1","recipients":{"contact/51":"sent"}}`, string(b.ok().Output))
 	require.Empty(t, b.sent(), "it had left")
 }
 
@@ -223,7 +223,8 @@ func TestSendEmailToAssociatedRecords(t *testing.T) {
 	b.ok()
 	require.Equal(t, []string{"no target record"}, b.journal(plan.JournalSkipped))
 	b.colleagues("c0@example.com", "", "c2@example.com")
-	b.ok(func(call *plan.Call) { call.Visit = 2 })
+	outcome := b.ok(func(call *plan.Call) { call.Visit = 2 })
+	require.JSONEq(t, `{"sent_email":"w/contact/51/1/a1/2","recipients":{"contact/100":"sent","contact/101":"no-address","contact/102":"sent"}}`, string(outcome.Output))
 	require.Equal(t, []string{"c0@example.com: Welcome Ada", "c2@example.com: Welcome Ada"}, b.sent())
 	require.Equal(t, []string{"contact/101: no-address: contact has no email"}, b.journal(plan.JournalWarning))
 }
@@ -273,7 +274,7 @@ func TestSendEmailUnknownForOneOfSeveral(t *testing.T) {
 	b := mailer(t, welcome, "send_email: {email: welcome, to: {associated: contact}}")
 	b.colleagues("c0@example.com", "c1@example.com")
 	b.overSMTP(replyOnce(smtptest.Dot, smtptest.Close))
-	b.ok()
+	require.Contains(t, string(b.ok().Output), `{"contact/100":"unknown","contact/101":"sent"}`)
 	require.Len(t, b.journal(plan.JournalUnknown), 1)
 }
 

@@ -27,9 +27,9 @@ var sendInternalEmailNotification = action.Define(action.Spec[sendInternalEmailN
 deactivated, unknown or without an address are passed over, with a word in the journal; when nobody is left the action
 fails (` + "`no-recipient`" + `). Nobody gets it twice from one visit.
 
-Unconfirmed, and so our design: primary members only, and failing without a recipient.`,
+Unconfirmed, and so our design: primary members only, failing without a recipient, and the outputs.`,
 	Example: `send_internal_email_notification: {owner_properties: [hubspot_owner_id], subject: "New lead", body: "{{ contact.email }} signed up."}`,
-	Outputs: []action.Output{{Name: "sent_email", Type: "string", Doc: "Key of the send, for waits whose events answer it."}},
+	Outputs: mailed,
 	Channel: "email",
 	Effect:  action.Messages,
 	Attempt: 45 * time.Minute, // a large team and a slow server
@@ -55,7 +55,7 @@ Unconfirmed, and so our design: primary members only, and failing without a reci
 			return plan.Outcome{}, err
 		}
 		mail.Internal = true
-		mailing := mailing{env: env}
+		mailing := newMailing(env)
 		for _, user := range audience {
 			mail.To = user.Email
 			mailing.send(ctx, "user "+user.ID, mail)

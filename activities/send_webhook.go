@@ -61,7 +61,8 @@ A simulation calls nobody: the answer is 200 with ` + "`{}`" + `, or with what i
 
 Up to three redirects are followed; to another host neither the body nor the key goes. Of an answer 64 KiB are read.
 
-HubSpot reads ` + "`Retry-After`" + ` as milliseconds, against the standard; we do not. Unconfirmed, and so our design: the form of
+HubSpot reads ` + "`Retry-After`" + ` as milliseconds, against the standard; we do not. In workflows for contacts it sends earlier values as well; we send the
+current ones. Unconfirmed, and so our design: the form of
 the body and of the outputs.`,
 	Example: `send_webhook: {url: "https://example.com/leads", body: {email: "{{ contact.email }}"}, outputs: {id: {path: data.id}}}`,
 	Outputs: []action.Output{{Name: "status", Type: "number", Doc: "Status of the answer. The outputs of the config stand beside it."}},

@@ -114,3 +114,24 @@ func TestSetMarketingContactStatusIsChecked(t *testing.T) {
 	requireProblems(t, `set_marketing_contact_status: {}`, "missing-key")
 	requireProblems(t, `set_marketing_contact_status: {status: subscribed}`, "not-allowed")
 }
+
+// TestSetMarketingContactStatusIsMadeByAnotherProcess has nothing but the database of the process that noted the change when
+// its day comes.
+func TestSetMarketingContactStatusIsMadeByAnotherProcess(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, `set_marketing_contact_status: {status: non_marketing}`)
+	b.set(map[string]string{"marketing_status": "marketing"})
+	b.ok()
+	again, err := store.Open(t.Context(), b.database)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, again.Close()) })
+	made, err := again.TakeEffect(t.Context(), february.Add(-time.Second))
+	require.NoError(t, err)
+	require.Zero(t, made)
+	made, err = again.TakeEffect(t.Context(), february)
+	require.NoError(t, err)
+	require.Equal(t, 1, made)
+	record, err := again.Get(t.Context(), ada)
+	require.NoError(t, err)
+	require.Equal(t, "non_marketing", record.Property("marketing_status"))
+}
