@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -45,11 +46,35 @@ type bench struct {
 	kind     string
 }
 
+// emptyDatabase is a database in which nothing is but its tables: making them takes longer than most tests.
+var emptyDatabase = sync.OnceValue(func() []byte {
+	folder, err := os.MkdirTemp("", "millrace")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(folder)
+	path := filepath.Join(folder, "empty.db")
+	books, err := store.Open(context.Background(), "sqlite://"+path)
+	if err != nil {
+		panic(err)
+	}
+	if err := books.Close(); err != nil {
+		panic(err)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		panic(err)
+	}
+	return content
+})
+
 // newBench publishes a workflow `w` for contacts with the given actions, the last of which is under
 // test, and enrolls contact/51, Ada.
 func newBench(t *testing.T, actions ...string) *bench {
 	t.Helper()
-	database := "sqlite://" + filepath.Join(t.TempDir(), "test.db")
+	path := filepath.Join(t.TempDir(), "test.db")
+	require.NoError(t, os.WriteFile(path, emptyDatabase(), 0o600))
+	database := "sqlite://" + path
 	books, err := store.Open(t.Context(), database)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, books.Close()) })
