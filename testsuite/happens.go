@@ -399,6 +399,11 @@ func (h *happening) follow(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		many, err := h.books.Many(ctx, 0, 0, h.now, 1000)
+		if err != nil {
+			return err
+		}
+		intents = append(intents, many...)
 		if decided+len(intents) == 0 {
 			return nil
 		}

@@ -129,14 +129,9 @@ func Run(ctx context.Context, options Options) error {
 	if err := limited.follow(ctx); err != nil && ctx.Err() == nil { // a stop is no failure
 		return err
 	}
-	routing, stopRouting := context.WithCancel(ctx)
-	routed := make(chan struct{})
-	go func() {
-		defer close(routed)
-		router := enroll.Router{Client: *people(options), Log: options.Log}
-		router.Run(routing)
-	}()
-	defer func() { stopRouting(); <-routed }()
+	router := enroll.Router{Client: *people(options), Log: options.Log}
+	defer beside(ctx, router.Run)()
+	defer beside(ctx, enroll.NewBulk(*people(options), options.Log).Run)()
 	look := time.NewTicker(cmp.Or(options.Look, lookEvery))
 	defer look.Stop()
 	for {
@@ -151,5 +146,19 @@ func Run(ctx context.Context, options Options) error {
 				options.Log.Error("looking at the limits of channels; they stay as they were", "error", err)
 			}
 		}
+	}
+}
+
+// beside runs something until ctx ends, or the function that it returns is called, which waits until it has ended.
+func beside(ctx context.Context, run func(ctx context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-ended
 	}
 }

@@ -48,11 +48,13 @@ and ` + "`millrace history`" + ` tells it later.
 the workflow's object. A first line "record" or "id" is a head; - is standard
 input.
 
---matching, --list and --rate make a job of it, for any number: it enrolls at
-most so many in a second, fewer while the server or the workers are behind, and
-keeps what came of each. When it is cut, --job goes on with it and enrolls
-nobody twice.`,
-		Example: "  millrace enroll trial-nurture contact/51 contact/52\n  millrace enroll trial-nurture --matching '{list: vip}' --rate 100/s",
+--matching, --list, --rate and --detach make a job of it, for any number. The
+worker carries it out: at most so many in a second, fewer while the server or
+the workers are behind, nobody twice, whatever is killed meanwhile. The command
+shows how far it is; it may leave, at once with --detach. --job shows the job
+and makes it go on, with --rate at another pace; --stop stops it; --refused
+lists whom it did not enroll, and why. -o json says all of it.`,
+		Example: "  millrace enroll trial-nurture contact/51 contact/52\n  millrace enroll trial-nurture --matching '{list: vip}' --rate 100/s\n  millrace enroll --job 7 --rate 20/s --detach",
 		Args:    arguments(0, -1),
 		RunE: func(command *cobra.Command, args []string) error {
 			many.file, many.paced = file, command.Flags().Changed("rate")

@@ -6,27 +6,32 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
-	"sync/atomic"
+	"time"
 
 	"github.com/millrace/millrace/internal/crm"
 	"github.com/millrace/millrace/internal/enroll"
 	"github.com/millrace/millrace/internal/plan"
+	"github.com/millrace/millrace/internal/schema"
 	"github.com/millrace/millrace/internal/store"
 	"github.com/spf13/cobra"
 )
 
 const (
 	usualBulk  = 100  // enrollments in a second
-	listedOnce = 1000 // records that are added to a job at once
+	listedOnce = 1000 // records that are added to a job, or listed, at once
+	bulkLook   = 100 * time.Millisecond
+	leaderless = 20 * time.Second // without anybody who carries jobs out; longer than one who was killed holds others off
 )
 
 // bulk says which many records are enrolled, and how.
 type bulk struct {
-	file, matching, list string
-	rate                 rate
-	paced                bool
-	job                  int64
+	file, matching, list  string
+	rate                  rate
+	paced                 bool // a rate was said
+	job                   int64
+	detach, stop, refused bool
 }
 
 func (b *bulk) flags(command *cobra.Command) {
@@ -34,43 +39,38 @@ func (b *bulk) flags(command *cobra.Command) {
 	flags.StringVar(&b.matching, "matching", "", "records that match a `filter`, as in '{property: city, is: Rome}'")
 	flags.StringVar(&b.list, "list", "", "records on this `list`")
 	flags.Var(&b.rate, "rate", "how many at most in a second")
-	flags.Int64Var(&b.job, "job", 0, "go on with the job of this `number`")
+	flags.BoolVar(&b.detach, "detach", false, "do not wait for the job")
+	flags.Int64Var(&b.job, "job", 0, "show the job of this `number`, and make it go on")
+	flags.BoolVar(&b.stop, "stop", false, "stop the --job")
+	flags.BoolVar(&b.refused, "refused", false, "list whom the --job did not enroll")
 }
 
 // asked tells whether many are meant.
-func (b bulk) asked() bool { return b.matching != "" || b.list != "" || b.paced || b.job > 0 }
+func (b bulk) asked() bool {
+	return b.matching != "" || b.list != "" || b.paced || b.job > 0 || b.detach || b.stop || b.refused
+}
 
-// bulkDone is the result of a job that enrolls.
+// bulkDone is a job that enrolls and what has come of it so far.
 type bulkDone struct {
-	store.Job
-	All       int            `json:"all"`
-	Begun     int            `json:"begun"`     // enrollments
-	Refused   int            `json:"refused"`   // records that were inside already
-	ToDo      int            `json:"to_do"`     // when it was cut
-	Admitted  int            `json:"admitted"`  // of those begun, as far as it is decided
-	Rejected  map[string]int `json:"rejected"`  // of those begun, by the reason
-	Undecided int            `json:"undecided"` // of those begun
+	store.Bulk
+	ToDo      int             `json:"to_do"`
+	Left      int             `json:"left_seconds"`       // that the rest takes at its rate, at least
+	Failing   int             `json:"failing"`            // that could not be begun so far and are tried again
+	Failure   string          `json:"failure"`            // why; one of the reasons
+	Admitted  int             `json:"admitted"`           // of those begun, as far as it is decided
+	Undecided int             `json:"undecided"`          // of those begun
+	Reasons   map[string]int  `json:"reasons"`            // of those that were refused, before or after they were begun
+	Refusals  []store.Refusal `json:"refusals,omitempty"` // with --refused
 }
 
 func (a *app) enrollMany(ctx context.Context, books *store.Store, args []string, many bulk) error {
 	switch {
 	case many.job > 0 && (many.matching != "" || many.list != "" || many.file != "" || len(args) > 0):
 		return usagef("--job goes on with what was selected: it takes no WORKFLOW and no selection")
+	case many.job == 0 && (many.stop || many.refused):
+		return usagef("--stop and --refused need --job")
 	case many.job > 0:
-		job, err := books.Job(ctx, many.job)
-		if errors.Is(err, crm.ErrNotFound) {
-			return fmt.Errorf("there is no job %d", many.job)
-		}
-		if err != nil {
-			return err
-		}
-		if job.Operation != enroll.OperationEnroll {
-			return fmt.Errorf("job %d is a `millrace %s`, go on with that", job.ID, commandOf(job.Operation))
-		}
-		if err := a.jobGoesOn(ctx, books, job); err != nil {
-			return err
-		}
-		return a.carryBulk(ctx, books, job, many.rate)
+		return a.knownBulk(ctx, books, many)
 	case len(args) == 0:
 		return usagef("`millrace enroll` needs WORKFLOW")
 	case many.matching != "" && many.list != "", (many.matching != "" || many.list != "") && (len(args) > 1 || many.file != ""):
@@ -89,7 +89,7 @@ func (a *app) enrollMany(ctx context.Context, books *store.Store, args []string,
 	if why := stands.Refuses(a.Now()); why != "" {
 		return fmt.Errorf("%s admits nobody: %s", revision.Workflow, why)
 	}
-	job := store.Job{Workflow: revision.Workflow, Operation: enroll.OperationEnroll, By: a.who.Name, Began: a.Now()}
+	job := store.Bulk{Job: store.Job{Workflow: revision.Workflow, By: a.who.Name, Began: a.Now()}, Rate: float64(many.rate)}
 	if many.matching != "" || many.list != "" {
 		job, err = a.addMatching(ctx, books, revision, many, job)
 	} else {
@@ -98,11 +98,54 @@ func (a *app) enrollMany(ctx context.Context, books *store.Store, args []string,
 	if err != nil {
 		return err
 	}
-	return a.carryBulk(ctx, books, job, many.rate)
+	a.note("job %d: `millrace enroll --job %d` shows it, with --stop it stops", job.ID, job.ID)
+	return a.followBulk(ctx, books, job.ID, many.detach)
 }
 
-// addMatching makes a job of the records that match a filter now, all of it or nothing.
-func (a *app) addMatching(ctx context.Context, books *store.Store, revision plan.Revision, many bulk, job store.Job) (store.Job, error) {
+// knownBulk shows a job, stops it, or makes it go on.
+func (a *app) knownBulk(ctx context.Context, books *store.Store, many bulk) error {
+	job, err := books.Bulk(ctx, many.job)
+	if errors.Is(err, crm.ErrNotFound) {
+		other, err := books.Job(ctx, many.job)
+		if err == nil {
+			return fmt.Errorf("job %d is a `millrace %s`, go on with that", other.ID, commandOf(other.Operation))
+		}
+		if errors.Is(err, crm.ErrNotFound) {
+			return fmt.Errorf("there is no job %d", many.job)
+		}
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	if many.refused {
+		return a.showRefusals(ctx, books, job)
+	}
+	changed := map[string]any{"job": job.ID}
+	if many.paced {
+		changed["rate"] = many.rate.String()
+		err = books.SetRate(ctx, job.ID, float64(many.rate))
+	}
+	switch {
+	case err != nil || !job.Finished.IsZero():
+	case many.stop:
+		changed["stopped"] = true
+		err = books.StopBulk(ctx, job.ID, a.Now())
+	case !job.Stopped.IsZero():
+		changed["stopped"] = false
+		err = books.StopBulk(ctx, job.ID, time.Time{})
+	}
+	if err == nil && len(changed) > 1 {
+		_, err = books.Audit(ctx, a.deed(store.DeedEnroll, job.Workflow, nil, changed))
+	}
+	if err != nil {
+		return err
+	}
+	return a.followBulk(ctx, books, job.ID, many.detach || many.stop)
+}
+
+// addMatching makes a job of the records that match a filter. Whoever carries it out looks for them.
+func (a *app) addMatching(ctx context.Context, books *store.Store, revision plan.Revision, many bulk, job store.Bulk) (store.Bulk, error) {
 	job.Selection = "--matching '" + many.matching + "'"
 	if many.list != "" {
 		many.matching, job.Selection = fmt.Sprintf("{list: %q}", many.list), "--list "+many.list
@@ -111,39 +154,26 @@ func (a *app) addMatching(ctx context.Context, books *store.Store, revision plan
 	if err != nil {
 		return job, err
 	}
-	filter, err := a.filterArgument(catalog, revision.Plan.Object, many.matching)
-	if err != nil {
+	if _, err := a.filterArgument(catalog, revision.Plan.Object, many.matching); err != nil {
 		return job, err
 	}
-	zone, err := zone(ctx, books)
-	if err != nil {
+	node, _ := schema.Parse("--matching", []byte(many.matching)) // which has no problems
+	if job.Filter, err = node.MarshalJSON(); err != nil {
 		return job, err
 	}
-	query := store.Query{Object: revision.Plan.Object, Filter: filter, Now: job.Began, Zone: zone}
 	added := job
 	err = books.Tx(ctx, func(tx *store.Tx) (err error) {
-		if added, err = tx.AddJob(ctx, job, nil); err != nil {
+		if added, err = tx.AddBulk(ctx, job); err != nil {
 			return err
 		}
-		for count, after := 0, ""; ; {
-			refs, err := tx.Matching(ctx, query, after, listedOnce)
-			if err != nil {
-				return err
-			}
-			if len(refs) == 0 {
-				return a.jobBegins(ctx, tx, added, count)
-			}
-			if err := tx.AddParts(ctx, added.ID, count, texts(refs)); err != nil {
-				return err
-			}
-			count, after = count+len(refs), refs[len(refs)-1].ID
-		}
+		_, err = tx.Audit(ctx, a.deed(store.DeedEnroll, job.Workflow, nil, map[string]any{"job": added.ID, "selection": job.Selection}))
+		return err
 	})
 	return added, err
 }
 
 // addNamed makes a job of records that are named here or in a file.
-func (a *app) addNamed(ctx context.Context, books *store.Store, revision plan.Revision, args []string, file string, job store.Job) (store.Job, error) {
+func (a *app) addNamed(ctx context.Context, books *store.Store, revision plan.Revision, args []string, file string, job store.Bulk) (store.Bulk, error) {
 	refs, err := recordArguments(args)
 	if err != nil {
 		return job, err
@@ -168,100 +198,139 @@ func (a *app) addNamed(ctx context.Context, books *store.Store, revision plan.Re
 	}
 	added := job
 	err = books.Tx(ctx, func(tx *store.Tx) (err error) {
-		if added, err = tx.AddJob(ctx, job, nil); err != nil {
+		if added, err = tx.AddBulk(ctx, job); err != nil {
 			return err
 		}
-		count := 0
 		for page := range slices.Chunk(refs, listedOnce) {
-			if err := tx.AddParts(ctx, added.ID, count, texts(page)); err != nil {
+			if err := tx.AddPeople(ctx, added, page, "", false); err != nil {
 				return err
 			}
-			count += len(page)
 		}
-		return a.jobBegins(ctx, tx, added, count)
+		if err := tx.AddPeople(ctx, added, nil, "", true); err != nil {
+			return err
+		}
+		return a.jobBegins(ctx, tx, added.Job, len(refs))
 	})
 	return added, err
 }
 
-func texts(refs []crm.Ref) []string {
-	texts := make([]string, len(refs))
-	for i, ref := range refs {
-		texts[i] = ref.String()
+// followBulk waits until a job is finished, unless it goes on alone, and tells what came of it so far.
+func (a *app) followBulk(ctx context.Context, books *store.Store, id int64, detach bool) error {
+	var cut error
+	if !detach {
+		cut = a.watchBulk(ctx, books, id)
 	}
-	return texts
-}
-
-// carryBulk carries out a job and tells what came of all of it.
-func (a *app) carryBulk(ctx context.Context, books *store.Store, job store.Job, pace rate) error {
-	counts, err := books.JobResults(ctx, job.ID)
-	if err != nil {
-		return err
-	}
-	all := 0
-	for _, count := range counts {
-		all += count
-	}
-	goOn := fmt.Sprintf("`millrace enroll --job %d`", job.ID)
-	if counts[""] > 0 {
-		a.note("job %d; when it is cut, %s goes on", job.ID, goOn)
-	}
-	client, hangUp, err := a.enrollments(ctx, books)
-	if err != nil {
-		return fmt.Errorf("%w; then %s", err, goOn)
-	}
-	defer hangUp()
-	client.Now = a.Now
-	bar := a.progress("enrolling")
-	var done atomic.Int64
-	done.Store(int64(all - counts[""]))
-	cut := client.CarryBulk(ctx, job, float64(pace), func(more int) { bar.at(int(done.Add(int64(more))), all) })
-	bar.end()
-	result, err := bulkResult(context.WithoutCancel(ctx), books, job, all)
+	result, err := bulkResult(context.WithoutCancel(ctx), books, id)
 	if err != nil {
 		return errors.Join(cut, err)
 	}
-	if err := a.show(result, func(w io.Writer) {
-		fmt.Fprintf(w, "%d of %d begun", result.Begun, result.All)
-		if result.Refused > 0 {
-			fmt.Fprintf(w, ", %d were inside", result.Refused)
-		}
-		if result.ToDo > 0 {
-			fmt.Fprintf(w, ", %d still to do", result.ToDo)
-		}
-		fmt.Fprintf(w, "; so far %d admitted", result.Admitted)
-		if result.Undecided > 0 {
-			fmt.Fprintf(w, ", %d not decided", result.Undecided)
-		}
-		fmt.Fprintln(w)
-		for _, reason := range slices.Sorted(maps.Keys(result.Rejected)) {
-			fmt.Fprintf(w, "  %d refused: %s\n", result.Rejected[reason], reason)
-		}
-	}); err != nil {
+	if err := a.show(result, result.write); err != nil {
 		return err
 	}
-	if cut != nil {
-		return fmt.Errorf("%d are still to do: %w: %s goes on", result.ToDo, cut, goOn)
-	}
-	return nil
+	return cut
 }
 
-func bulkResult(ctx context.Context, books *store.Store, job store.Job, all int) (bulkDone, error) {
-	counts, err := books.JobResults(ctx, job.ID)
-	if err != nil {
-		return bulkDone{}, err
-	}
-	decided, err := books.Decided(ctx, job.Workflow, enroll.BulkTrigger(job.ID))
-	result := bulkDone{
-		Job: job, All: all, Begun: counts[store.PartDone], Refused: counts[store.PartRefused], ToDo: counts[""],
-		Admitted: decided[""], Rejected: map[string]int{},
-	}
-	result.Undecided = result.Begun - result.Admitted
-	for reason, count := range decided {
-		if reason != "" {
-			result.Rejected[reason] = count
-			result.Undecided -= count
+// watchBulk shows how far a job has come until it is finished or stopped. Errors: who watched left, or nobody carries it out.
+func (a *app) watchBulk(ctx context.Context, books *store.Store, id int64) error {
+	bar := a.progress("enrolling")
+	defer bar.end()
+	look := time.NewTicker(bulkLook)
+	defer look.Stop()
+	for seen := time.Now(); ; {
+		job, err := books.Bulk(ctx, id)
+		if err != nil {
+			return err
+		}
+		if !job.Finished.IsZero() || !job.Stopped.IsZero() {
+			return nil
+		}
+		if job.Found {
+			bar.from(job.People - job.ToDo())
+			bar.at(job.People-job.ToDo(), job.People)
+		}
+		leads, err := books.Leased(ctx, enroll.BulkLease, time.Now())
+		switch {
+		case err != nil:
+			return err
+		case leads:
+			seen = time.Now()
+		case time.Since(seen) > leaderless:
+			return fmt.Errorf("no worker carries job %d out: run `millrace worker`, it goes on by itself then", id)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("job %d goes on without you: `millrace enroll --job %d --stop` stops it", id, id)
+		case <-look.C:
 		}
 	}
-	result.Undecided = max(0, result.Undecided)
+}
+
+func bulkResult(ctx context.Context, books *store.Store, id int64) (result bulkDone, err error) {
+	if result.Bulk, err = books.Bulk(ctx, id); err != nil {
+		return result, err
+	}
+	result.ToDo = result.Bulk.ToDo()
+	result.Left = int(math.Ceil(float64(result.ToDo) / result.Rate))
+	if result.Failing, result.Failure, err = books.Failing(ctx, result.Bulk); err != nil {
+		return result, err
+	}
+	if result.Admitted, err = books.Admitted(ctx, result.Bulk); err != nil {
+		return result, err
+	}
+	result.Reasons, err = books.Reasons(ctx, result.Bulk)
+	refused := 0
+	for _, count := range result.Reasons {
+		refused += count
+	}
+	result.Undecided = max(0, result.Begun+result.Refused-result.Admitted-refused)
 	return result, err
+}
+
+func (b bulkDone) write(w io.Writer) {
+	fmt.Fprintf(w, "%d of %d begun", b.Begun, b.People)
+	if b.ToDo > 0 {
+		fmt.Fprintf(w, ", %d still to do, which takes %s or longer", b.ToDo, time.Duration(b.Left)*time.Second)
+	}
+	fmt.Fprintf(w, "; so far %d admitted", b.Admitted)
+	if b.Undecided > 0 {
+		fmt.Fprintf(w, ", %d not decided", b.Undecided)
+	}
+	fmt.Fprintln(w)
+	for _, reason := range slices.Sorted(maps.Keys(b.Reasons)) {
+		fmt.Fprintf(w, "  %d refused: %s\n", b.Reasons[reason], reason)
+	}
+	if b.Failing > 0 {
+		fmt.Fprintf(w, "  %d could not be begun and are tried again: %s\n", b.Failing, printable(b.Failure))
+	}
+	switch {
+	case !b.Finished.IsZero():
+	case !b.Stopped.IsZero():
+		fmt.Fprintf(w, "it is stopped: `millrace enroll --job %d` makes it go on\n", b.ID)
+	case !b.Found:
+		fmt.Fprintln(w, "more are looked for")
+	}
+}
+
+// showRefusals lists whom a job did not bring into its workflow.
+func (a *app) showRefusals(ctx context.Context, books *store.Store, job store.Bulk) error {
+	result, err := bulkResult(ctx, books, job.ID)
+	if err != nil {
+		return err
+	}
+	result.Refusals = []store.Refusal{}
+	for after := ""; ; {
+		page, err := books.Refusals(ctx, job, after, listedOnce)
+		if err != nil {
+			return err
+		}
+		if result.Refusals = append(result.Refusals, page...); len(page) < listedOnce {
+			break
+		}
+		after = page[len(page)-1].Record
+	}
+	return a.show(result, func(w io.Writer) {
+		for _, one := range result.Refusals {
+			fmt.Fprintf(w, "%s: %s\n", one.Record, printable(one.Reason))
+		}
+	})
 }

@@ -22,6 +22,8 @@ type progress struct {
 
 	mu    sync.Mutex
 	shown time.Time
+	had   int  // done when it began
+	known bool // what had says
 }
 
 // progress begins to tell how far something has come, on standard error.
@@ -33,17 +35,26 @@ func (a *app) progress(what string) *progress {
 	return p
 }
 
+// from says that so many were done before: how long the others take does not follow from them. It counts the first time.
+func (p *progress) from(done int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.known {
+		p.had, p.known, p.began = done, true, time.Now()
+	}
+}
+
 // at says that so many of all are done.
 func (p *progress) at(done, all int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	if p.out == nil || all == 0 || done == 0 || now.Sub(p.shown) < progressPause {
+	if p.out == nil || all == 0 || done <= p.had || now.Sub(p.shown) < progressPause {
 		return
 	}
 	p.shown = now
 	filled := progressWidth * done / all
-	left := now.Sub(p.began) / time.Duration(done) * time.Duration(all-done)
+	left := now.Sub(p.began) / time.Duration(done-p.had) * time.Duration(all-done)
 	fmt.Fprintf(p.out, "\r\x1b[K%s [%s%s] %d of %d, %s left", p.what,
 		strings.Repeat("#", filled), strings.Repeat(".", progressWidth-filled), done, all, left.Round(time.Second))
 }

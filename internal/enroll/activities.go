@@ -144,6 +144,13 @@ func (a *Activities) examine(ctx context.Context, tx *store.Tx, request plan.Adm
 	if err := tx.CloseLost(ctx, request.WorkflowID, request.FirstRun, request.Now); err != nil {
 		return revision, nil, err
 	}
+	if by.once {
+		if before, err := tx.EnrolledBy(ctx, request.Workflow, request.Record, request.Trigger); err != nil {
+			return revision, nil, err
+		} else if before {
+			return refuse("enrolled-before", "the record was enrolled by this very trigger")
+		}
+	}
 	if by.depth > maxDepth {
 		return refuse("loop", "it ends a chain of %d enrollments that set each other off, each within an hour of the one before", by.depth)
 	}
@@ -199,12 +206,13 @@ func (a *Activities) rules(ctx context.Context, tx *store.Tx, revision plan.Revi
 type enrolledBy struct {
 	way   string // "" = by hand, or by another workflow
 	depth int
+	once  bool // by a trigger that is in our books: it enrolls a record once, whoever starts it twice
 }
 
 func (a *Activities) enrolledBy(ctx context.Context, tx *store.Tx, request plan.AdmitRequest) (by enrolledBy, err error) {
 	intent, found, err := tx.Intent(ctx, request.Workflow, request.Record, request.Trigger)
 	if found {
-		by = enrolledBy{intent.Way, intent.Depth}
+		by = enrolledBy{intent.Way, intent.Depth, true}
 	}
 	if key, step := strings.CutPrefix(request.Trigger, byStep); step && err == nil {
 		by.depth, err = depth(ctx, tx, key, request.Now)

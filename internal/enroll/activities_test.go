@@ -84,6 +84,26 @@ func TestOnceEverIsOnceEver(t *testing.T) {
 	require.Equal(t, again.Refused, d.admit("contact/51", "run-2").Refused, "asked twice, refused the same")
 }
 
+func TestATriggerThatIsKnownEnrollsOnceWhoeverStartsItTwice(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, &plan.Rules{Again: json.RawMessage(`"each_event"`)})
+	job, err := d.Store.AddBulk(t.Context(), store.Bulk{Job: store.Job{Workflow: "welcome", Began: now}, Rate: 1})
+	require.NoError(t, err)
+	require.NoError(t, d.Store.AddPeople(t.Context(), job, []crm.Ref{{Object: "contact", ID: "51"}}, "", true))
+	by := func(run string) plan.Admission {
+		admission, err := d.Admit(t.Context(), plan.AdmitRequest{
+			WorkflowID: plan.WorkflowID("welcome", "contact/51"), FirstRun: run, Workflow: "welcome", Record: "contact/51", Trigger: job.Trigger(), Now: now,
+		})
+		require.NoError(t, err)
+		return admission
+	}
+	first := by("run-1")
+	require.NoError(t, d.Close(t.Context(), plan.CloseRequest{Enrollment: first.Enrollment, Exit: plan.Exit{Reason: plan.ExitCompleted}, Now: now}))
+	require.Equal(t, first.Enrollment, by("run-1").Enrollment)
+	require.Equal(t, "enrolled-before", by("run-2").Refused)
+	require.Equal(t, "welcome/contact/51/2", d.admit("contact/51", "run-3").Enrollment, "what re-enrolls still does")
+}
+
 func TestReEnrollmentCounts(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, &plan.Rules{Again: json.RawMessage(`"each_event"`)})

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/millrace/millrace/internal/crm"
@@ -21,9 +20,7 @@ const (
 	carriedAtOnce = 200                   // intents between two decisions
 	abreast       = 16                    // of these at the same time
 	pollEvery     = 25 * time.Millisecond // other programs write too
-	leaseFor      = 15 * time.Second
-	renewEvery    = 5 * time.Second
-	slowest       = 5 * time.Minute // between two tries of an intent
+	slowest       = 5 * time.Minute       // between two tries of an intent
 )
 
 // Router decides what follows from changes of records, and carries it out: it enrolls, wakes and takes out. A change is
@@ -38,28 +35,13 @@ type Router struct {
 }
 
 // Run routes until ctx ends. Of several routers on one database one works and the others stand by.
-func (r *Router) Run(ctx context.Context) {
-	holder := uuid.NewString()
-	var renewed time.Time
-	leads := false
+func (r *Router) Run(ctx context.Context) { lead(ctx, r.Store, "router", r.Log, r.route) }
+
+func (r *Router) route(ctx context.Context) {
+	if err := r.reconcile(ctx); err != nil {
+		r.trouble(ctx, err)
+	}
 	for ctx.Err() == nil {
-		if now := time.Now(); now.Sub(renewed) >= renewEvery {
-			held, err := r.Store.Lease(ctx, "router", holder, now, now.Add(leaseFor))
-			if err != nil {
-				r.trouble(ctx, err)
-				continue
-			}
-			if held && !leads {
-				if err := r.reconcile(ctx); err != nil {
-					r.trouble(ctx, err)
-				}
-			}
-			leads, renewed = held, now
-		}
-		if !leads {
-			rest(ctx, nil, renewEvery)
-			continue
-		}
 		busy, err := r.Round(ctx)
 		switch {
 		case err != nil:
@@ -67,9 +49,6 @@ func (r *Router) Run(ctx context.Context) {
 		case !busy:
 			rest(ctx, r.Store.Changed(), pollEvery)
 		}
-	}
-	if leads {
-		_ = r.Store.Release(context.WithoutCancel(ctx), "router", holder) // it runs out by itself
 	}
 }
 
@@ -158,8 +137,8 @@ func (r *Router) carryOut(ctx context.Context) (count int, err error) {
 	for i, intent := range intents {
 		done[i].Intent = intent
 		group.Go(func() error {
-			if err := r.carry(ctx, intent); err != nil {
-				done[i].Error, done[i].Again = err, now.Add(min(slowest, time.Second<<min(intent.Tries, 10)))
+			if err := r.do(ctx, intent, now); err != nil {
+				done[i].Error, done[i].Again = err, again(intent, now)
 			}
 			return nil
 		})
@@ -177,25 +156,31 @@ func (r *Router) carryOut(ctx context.Context) (count int, err error) {
 	return len(done), r.Store.Finish(context.WithoutCancel(ctx), done, now)
 }
 
-// carry does one thing. Done again, it has no effect.
-func (r *Router) carry(ctx context.Context, intent plan.Intent) error {
+// again is when an intent is tried again that fails now.
+func again(intent plan.Intent, now time.Time) time.Time {
+	return now.Add(min(slowest, time.Second<<min(intent.Tries, 10)))
+}
+
+// do does one thing. Done again, it has no effect.
+func (c *Client) do(ctx context.Context, intent plan.Intent, now time.Time) error {
 	id := plan.WorkflowID(intent.Workflow, intent.Record)
 	var err error
 	switch intent.Act {
 	case plan.ActEnroll:
-		return r.enroll(ctx, intent)
+		_, err := c.carryIn(ctx, intent)
+		return ignore(err, ErrInside) // by this, or by what makes this one superfluous (semantics §2.3)
 	case plan.ActUnenroll:
-		enrollment, unknown := r.Store.Enrollment(ctx, intent.Enrollment)
+		enrollment, unknown := c.Store.Enrollment(ctx, intent.Enrollment)
 		if unknown != nil || enrollment.Exit != "" { // another one may have begun under the same id
 			return ignore(unknown, crm.ErrNotFound)
 		}
-		err = r.Temporal.SignalWorkflow(ctx, id, "", plan.SignalUnenroll, plan.Unenroll{Reason: intent.Reason, Detail: intent.Detail})
+		err = c.Temporal.SignalWorkflow(ctx, id, "", plan.SignalUnenroll, plan.Unenroll{Reason: intent.Reason, Detail: intent.Detail})
 	case plan.ActSchedule:
-		return r.Reschedule(ctx, intent.Workflow, r.now())
+		return c.Reschedule(ctx, intent.Workflow, now)
 	case plan.ActEvent:
-		err = r.Temporal.SignalWorkflow(ctx, id, "", plan.SignalEvent, intent.Event)
+		err = c.Temporal.SignalWorkflow(ctx, id, "", plan.SignalEvent, intent.Event)
 	case plan.ActChanged:
-		err = r.Temporal.SignalWorkflow(ctx, id, "", plan.SignalChanged, nil)
+		err = c.Temporal.SignalWorkflow(ctx, id, "", plan.SignalChanged, nil)
 	}
 	if err != nil && !gone(err) {
 		return fmt.Errorf("telling %s: %w", id, err)
@@ -210,16 +195,17 @@ func ignore(err, what error) error {
 	return err
 }
 
-// enroll starts an enrollment, unless that was done before: then it is still open, or in our books.
-func (r *Router) enroll(ctx context.Context, intent plan.Intent) error {
+// carryIn starts the enrollment of an intent, unless that was done before: then it is still open, or in our books. Errors: ErrInside.
+func (c *Client) carryIn(ctx context.Context, intent plan.Intent) (request Request, err error) {
 	ref, err := crm.ParseRef(intent.Record)
 	if err != nil {
-		return err
+		return request, err
 	}
-	known, err := r.Store.Enrollments(ctx, store.EnrollmentFilter{Workflow: intent.Workflow, Record: intent.Record})
+	request = Request{Workflow: intent.Workflow, Record: ref, Trigger: intent.Trigger, Event: intent.Event}
+	known, err := c.Store.Enrollments(ctx, store.EnrollmentFilter{Workflow: intent.Workflow, Record: intent.Record})
 	if err != nil || slices.ContainsFunc(known, func(one plan.Enrollment) bool { return one.Trigger == intent.Trigger }) {
-		return err
+		return request, err
 	}
-	_, err = r.Start(ctx, Request{Workflow: intent.Workflow, Record: ref, Trigger: intent.Trigger, Event: intent.Event})
-	return ignore(err, ErrInside) // by this, or by what makes this one superfluous (semantics §2.3)
+	_, err = c.Start(ctx, request)
+	return request, err
 }

@@ -105,7 +105,9 @@ func (j *junction) intents() []plan.Intent {
 	j.t.Helper()
 	intents, err := j.Intents(j.t.Context(), j.now, 1000)
 	require.NoError(j.t, err)
-	return intents
+	many, err := j.Many(j.t.Context(), 0, 0, j.now, 1000)
+	require.NoError(j.t, err)
+	return append(intents, many...)
 }
 
 func (j *junction) done() {

@@ -72,8 +72,9 @@ type Intent struct {
 	Event      *Event
 	Reason     string // of a leave
 	Detail     string
-	Depth      int  // of the chain of workflows that set each other off
-	Bulk       bool // one of many: gives way to others
+	Depth      int   // of the chain of workflows that set each other off
+	Bulk       bool  // one of many: gives way to others
+	Job        int64 // which enrolls it; 0 = none
 	At         time.Time
 	Tries      int
 	Error      string // of the last try

@@ -186,7 +186,7 @@ var decisions = map[string]func(t *testing.T, s *store.Store){
 		require.NoError(t, err)
 		require.True(t, found, "admission asks for it later")
 	},
-	"what is many gives way, and what failed comes again later": func(t *testing.T, s *store.Store) {
+	"what is many has a lane of its own, and what failed comes again later": func(t *testing.T, s *store.Store) {
 		ctx := t.Context()
 		leave := plan.Intent{Act: plan.ActUnenroll, Workflow: "w", Record: ann.String(), Enrollment: "w/contact/51/1", Reason: plan.ExitDeleted, At: noon}
 		require.NoError(t, s.Tx(ctx, func(tx *store.Tx) error {
@@ -199,17 +199,21 @@ var decisions = map[string]func(t *testing.T, s *store.Store){
 		}))
 		intents, err := s.Intents(ctx, noon, 10)
 		require.NoError(t, err)
-		require.Equal(t, []string{"new", "", "many"}, []string{intents[0].Trigger, intents[1].Trigger, intents[2].Trigger})
+		require.Equal(t, []string{"new", ""}, []string{intents[0].Trigger, intents[1].Trigger})
+		many, err := s.Many(ctx, 0, 0, noon, 10)
+		require.NoError(t, err)
+		require.Len(t, many, 1)
+		require.Equal(t, "many", many[0].Trigger)
 		require.NoError(t, s.Finish(ctx, []store.Done{{Intent: intents[0], Error: errors.New("away"), Again: noon.Add(time.Minute)}, {Intent: intents[1]}}, noon))
 		undone, failing, last, err := s.Undone(ctx)
 		require.NoError(t, err)
 		require.Equal(t, []any{2, 1, "away"}, []any{undone, failing, last})
 		now, err := s.Intents(ctx, noon, 10)
 		require.NoError(t, err)
-		require.Len(t, now, 1)
+		require.Empty(t, now)
 		later, err := s.Intents(ctx, noon.Add(time.Minute), 10)
 		require.NoError(t, err)
-		require.Len(t, later, 2)
+		require.Len(t, later, 1)
 		require.Equal(t, 1, later[0].Tries)
 	},
 	"one holds a lease until it ends": func(t *testing.T, s *store.Store) {
@@ -251,9 +255,9 @@ var decisions = map[string]func(t *testing.T, s *store.Store){
 		match, err = s.Match(ctx, "w", store.FilterKey([]byte(rome)), "contact/3")
 		require.NoError(t, err)
 		require.False(t, match.Matching, "the old filter is forgotten")
-		intents, err := s.Intents(ctx, noon, 10)
+		many, err := s.Many(ctx, 0, 0, noon, 10)
 		require.NoError(t, err)
-		require.Equal(t, "contact/2", intents[len(intents)-1].Record)
+		require.Equal(t, "contact/2", many[len(many)-1].Record)
 	},
 	"who waits until an instant is told of another time zone": func(t *testing.T, s *store.Store) {
 		ctx := t.Context()
@@ -262,7 +266,7 @@ var decisions = map[string]func(t *testing.T, s *store.Store){
 				On: true, Plan: &plan.Plan{Workflow: "w", Object: "contact", Hash: "h"},
 			}}})
 			require.NoError(t, err)
-			intents, err := s.Intents(ctx, noon, 10)
+			intents, err := s.Many(ctx, 0, 0, noon, 10)
 			require.NoError(t, err)
 			return slices.DeleteFunc(intents, func(intent plan.Intent) bool { return intent.Act != plan.ActChanged })
 		}

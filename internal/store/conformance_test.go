@@ -26,7 +26,7 @@ import (
 func run(t *testing.T, open func(t *testing.T) *store.Store) {
 	for _, group := range []map[string]func(t *testing.T, s *store.Store){
 		transactions, records, uniqueness, calculations, merges, imports, associations, lists, users, events, waiting, workspace, ledger, journal,
-		enrollments, outbox, badInput, concurrency, filters, gates, usage, access, group, changes, decisions, seedings, retention, scheduled,
+		enrollments, outbox, badInput, concurrency, filters, gates, bulks, usage, access, group, changes, decisions, seedings, retention, scheduled,
 	} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {

@@ -75,6 +75,15 @@ func (r reader) EnrolledBefore(ctx context.Context, workflow, record string) (be
 	return r.exists(ctx, `SELECT 1 FROM enrollments WHERE workflow = $1 AND record = $2 AND number > 0`, workflow, record)
 }
 
+// EnrolledBy tells whether a trigger admitted a record to a workflow. In a transaction nobody else admits it until it ends.
+func (r reader) EnrolledBy(ctx context.Context, workflow, record, trigger string) (before bool, err error) {
+	defer wrap(&err, "looking whether %s enrolled %s in %s", trigger, record, workflow)
+	if err := r.source.claim(ctx, plan.WorkflowID(workflow, record)); err != nil {
+		return false, err
+	}
+	return r.exists(ctx, `SELECT 1 FROM enrollments WHERE workflow = $1 AND record = $2 AND number > 0 AND trigger_name = $3`, workflow, record, trigger)
+}
+
 // Membership tells where a record stands in a workflow. Reaching an `end` is completing it.
 func (r reader) Membership(ctx context.Context, ref crm.Ref, workflow string) (membership crm.Membership, err error) {
 	defer wrap(&err, "looking for %s in %s", ref, workflow)

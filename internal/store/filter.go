@@ -26,6 +26,13 @@ const page = 2000
 // all), in the order of List. Deleted records never match.
 func (r reader) Matching(ctx context.Context, query Query, after string, limit int) (refs []crm.Ref, err error) {
 	defer wrap(&err, "looking for records of %s", query.Object)
+	list, is, err := r.longList(ctx, query)
+	switch {
+	case err != nil:
+		return nil, err
+	case is:
+		return r.onList(ctx, query.Object, list, after, atMost(limit))
+	}
 	err = r.settled(ctx, query, func(a answer) error {
 		refs = nil
 		return a.show(ctx, after, atMost(limit), func(id string) bool {
@@ -34,6 +41,33 @@ func (r reader) Matching(ctx context.Context, query Query, after string, limit i
 		})
 	})
 	return refs, err
+}
+
+// long is how many are on a list that is read page by page, instead of all of it for each page.
+const long = 20_000
+
+// longList tells whether a query asks for who is on a long static list, and for nothing else.
+func (r reader) longList(ctx context.Context, query Query) (list string, is bool, err error) {
+	catalog, err := r.Catalog(ctx)
+	if err != nil {
+		return "", false, err
+	}
+	on, is := query.Filter.Condition(query.Object, crm.FilterEnv{Now: query.Now, Zone: query.Zone, Catalog: catalog}).(crm.OnList)
+	if !is || checkNames(on.List) != nil {
+		return "", false, nil
+	}
+	is, err = r.exists(ctx, `SELECT 1 FROM list_members WHERE list = $1 ORDER BY record LIMIT 1 OFFSET $2`, on.List, long)
+	return on.List, is, err
+}
+
+const listPage = `SELECT r.id FROM records r WHERE r.object = $1 AND r.deleted IS NULL AND (r.id_length, r.id) > ($2, $3)
+	AND EXISTS (SELECT 1 FROM list_members m WHERE m.list = $4 AND m.record = r.record) ORDER BY r.id_length, r.id LIMIT $5`
+
+func (r reader) onList(ctx context.Context, object, list, after string, limit int) ([]crm.Ref, error) {
+	return collect(ctx, r.source, func(row scanner) (crm.Ref, error) {
+		ref := crm.Ref{Object: object}
+		return ref, row.Scan(&ref.ID)
+	}, listPage, object, utf8.RuneCountInString(after), after, list, limit)
 }
 
 // Having returns up to limit records (0 = all) of an object type whose property is value, as the operator `is` sees it,

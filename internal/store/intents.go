@@ -77,12 +77,12 @@ func (s *Store) Decide(ctx context.Context, decision Decision) (decided bool, er
 	return err == nil, err
 }
 
-const intentColumns = `act, workflow, record, trigger_name, way, enrollment, event, reason, detail, depth, bulk, at, tries, error`
+const intentColumns = `act, workflow, record, trigger_name, way, enrollment, event, reason, detail, depth, bulk, job, at, tries, error`
 
 func scanIntent(row scanner) (intent plan.Intent, err error) {
 	var at instant
 	err = row.Scan(&intent.Seq, &intent.Act, &intent.Workflow, &intent.Record, &intent.Trigger, &intent.Way, &intent.Enrollment,
-		document[*plan.Event]{&intent.Event}, &intent.Reason, &intent.Detail, &intent.Depth, &intent.Bulk, &at, &intent.Tries, &intent.Error)
+		document[*plan.Event]{&intent.Event}, &intent.Reason, &intent.Detail, &intent.Depth, &intent.Bulk, &intent.Job, &at, &intent.Tries, &intent.Error)
 	intent.At = at.Time
 	return intent, err
 }
@@ -100,10 +100,10 @@ func (tx *Tx) AddIntent(ctx context.Context, intent plan.Intent) (added bool, er
 			return false, err
 		}
 	}
-	rows, err := tx.exec(ctx, `INSERT INTO intents (`+intentColumns+`, due) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, '', 0)
+	rows, err := tx.exec(ctx, `INSERT INTO intents (`+intentColumns+`, due) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, '', 0)
 		ON CONFLICT DO NOTHING`,
 		intent.Act, intent.Workflow, intent.Record, intent.Trigger, intent.Way, intent.Enrollment, event,
-		intent.Reason, legible(intent.Detail), intent.Depth, intent.Bulk, instant{intent.At})
+		intent.Reason, legible(intent.Detail), intent.Depth, intent.Bulk, intent.Job, instant{intent.At})
 	tx.decided = tx.decided || rows > 0
 	return rows > 0, err
 }
@@ -119,11 +119,12 @@ func (tx *Tx) Vouch(ctx context.Context, intent plan.Intent) (err error) {
 	return err
 }
 
-// Intents returns the first things, at most so many, that are decided, not done and due; those that belong to a bulk
-// come last.
+// Intents returns the first things, at most so many, that are decided, not done and due, and not one of many: those are
+// returned by Many.
 func (r reader) Intents(ctx context.Context, now time.Time, limit int) (intents []plan.Intent, err error) {
 	defer wrap(&err, "reading what is to be done")
-	return collect(ctx, r.source, scanIntent, `SELECT seq, `+intentColumns+` FROM intents WHERE done IS NULL AND due <= $1 ORDER BY bulk, seq LIMIT $2`,
+	return collect(ctx, r.source, scanIntent, `SELECT seq, `+intentColumns+` FROM intents
+		WHERE bulk = FALSE AND job = 0 AND done IS NULL AND due <= $1 ORDER BY seq LIMIT $2`,
 		now.UnixMicro(), limit)
 }
 
@@ -161,30 +162,38 @@ func (r reader) Undone(ctx context.Context) (undone, failing int, lastError stri
 
 // Done is what came of an intent.
 type Done struct {
-	Intent plan.Intent
-	Error  error // nil = it is done, or there is nothing to do any more
-	Again  time.Time
+	Intent  plan.Intent
+	Refused string // why it is not to be done at all
+	Error   error  // why it is to be tried again; nil = it is done, or there is nothing to do any more
+	Again   time.Time
 }
 
 // Finish writes down what came of intents: those that enroll are kept, others go, and what failed is due again.
 func (s *Store) Finish(ctx context.Context, done []Done, now time.Time) (err error) {
 	defer wrap(&err, "writing what was done")
 	return s.Tx(ctx, func(tx *Tx) error {
+		begun, refused := map[int64]int{}, map[int64]int{}
 		for _, one := range done {
 			var err error
+			var rows int64
 			switch {
 			case one.Error != nil:
 				_, err = tx.exec(ctx, `UPDATE intents SET tries = tries + 1, error = $1, due = $2 WHERE seq = $3`, legible(one.Error.Error()), instant{one.Again}, one.Intent.Seq)
 			case one.Intent.Act == plan.ActEnroll:
-				_, err = tx.exec(ctx, `UPDATE intents SET done = $1 WHERE seq = $2`, instant{now}, one.Intent.Seq)
+				rows, err = tx.exec(ctx, `UPDATE intents SET done = $1, error = $2 WHERE seq = $3 AND done IS NULL`, instant{now}, legible(one.Refused), one.Intent.Seq)
 			default:
 				_, err = tx.exec(ctx, `DELETE FROM intents WHERE seq = $1`, one.Intent.Seq)
 			}
 			if err != nil {
 				return fmt.Errorf("%s of %s: %w", one.Intent.Act, one.Intent.Record, err)
 			}
+			if one.Refused == "" {
+				begun[one.Intent.Job] += int(rows)
+			} else {
+				refused[one.Intent.Job] += int(rows)
+			}
 		}
-		return nil
+		return tx.countBulks(ctx, begun, refused)
 	})
 }
 
@@ -199,6 +208,12 @@ func (s *Store) Lease(ctx context.Context, name, holder string, now, until time.
 		return err
 	})
 	return held, err
+}
+
+// Leased tells whether somebody has a lease at an instant.
+func (r reader) Leased(ctx context.Context, name string, now time.Time) (leased bool, err error) {
+	defer wrap(&err, "looking who has the lease %s", name)
+	return r.exists(ctx, `SELECT 1 FROM leases WHERE name = $1 AND until > $2`, name, instant{now})
 }
 
 // Release gives a lease back.

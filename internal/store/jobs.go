@@ -10,12 +10,12 @@ import (
 	"github.com/millrace/millrace/internal/crm"
 )
 
-// Job is what an operator does to many enrollments, one after the other. It is kept with what came of each, so that
-// one that was cut goes on where it was.
+// Job is what an operator does to many enrollments, one after the other, or (Bulk) whom one enrolls. It is kept with what came
+// of each, so that one that was cut goes on where it was.
 type Job struct {
 	ID        int64     `json:"job"`
 	Workflow  string    `json:"workflow"`
-	Operation string    `json:"operation"` // an update of the interpreter, as in plan.UpdatePause
+	Operation string    `json:"operation"` // an update of the interpreter, as in plan.UpdatePause, or OperationEnroll
 	Argument  string    `json:"argument"`  // the action to move to, or the reason to leave
 	Selection string    `json:"selection"` // whom, as the operator said it
 	By        string    `json:"by"`
@@ -58,67 +58,6 @@ func (tx *Tx) AddJob(ctx context.Context, job Job, enrollments []string) (_ Job,
 		}
 	}
 	return job, nil
-}
-
-// AddParts adds those that a new job is about, behind the parts that it has.
-func (tx *Tx) AddParts(ctx context.Context, id int64, behind int, about []string) (err error) {
-	defer wrap(&err, "adding to job %d", id)
-	if err := checkNames(about...); err != nil {
-		return err
-	}
-	rows := make([][]any, len(about))
-	for i, one := range about {
-		rows[i] = []any{id, behind + i + 1, one, "", ""}
-	}
-	_, err = tx.insert(ctx, `INSERT INTO job_parts (job, part, enrollment, result, detail)`, "", rows)
-	return err
-}
-
-// NextParts returns the first parts of a job that are to do behind one, at most so many.
-func (r reader) NextParts(ctx context.Context, id int64, behind, limit int) (parts []JobPart, err error) {
-	defer wrap(&err, "reading what is to do of job %d", id)
-	return collect(ctx, r.source, func(row scanner) (part JobPart, err error) {
-		return part, row.Scan(&part.Part, &part.Enrollment)
-	}, `SELECT part, enrollment FROM job_parts WHERE job = $1 AND part > $2 AND done IS NULL ORDER BY part LIMIT $3`, id, behind, limit)
-}
-
-// JobResults counts the parts of a job by their results, "" being those to do.
-func (r reader) JobResults(ctx context.Context, id int64) (counts map[string]int, err error) {
-	defer wrap(&err, "counting what came of job %d", id)
-	return r.counted(ctx, `SELECT result, COUNT(*) FROM job_parts WHERE job = $1 GROUP BY result`, id)
-}
-
-// Decided counts what came of the enrollments that a trigger began in a workflow: "" are those that were admitted, the others
-// were refused for a reason.
-func (r reader) Decided(ctx context.Context, workflow, trigger string) (counts map[string]int, err error) {
-	defer wrap(&err, "counting whom %s enrolled in %s", trigger, workflow)
-	return r.counted(ctx, `SELECT CASE WHEN number > 0 THEN '' ELSE detail END, COUNT(*) FROM enrollments
-		WHERE workflow = $1 AND trigger_name = $2 GROUP BY 1`, workflow, trigger)
-}
-
-func (r reader) counted(ctx context.Context, text string, args ...any) (map[string]int, error) {
-	type count struct {
-		name   string
-		people int
-	}
-	rows, err := collect(ctx, r.source, func(row scanner) (one count, err error) { return one, row.Scan(&one.name, &one.people) }, text, args...)
-	counts := map[string]int{}
-	for _, one := range rows {
-		counts[one.name] = one.people
-	}
-	return counts, err
-}
-
-// FinishParts is Tx.FinishPart of several in one transaction.
-func (s *Store) FinishParts(ctx context.Context, id int64, parts []JobPart) error {
-	return s.Tx(ctx, func(tx *Tx) error {
-		for _, part := range parts {
-			if err := tx.FinishPart(ctx, id, part); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 }
 
 // Job returns a job by its number. Errors: crm.ErrNotFound.

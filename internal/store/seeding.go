@@ -529,7 +529,7 @@ func (tx *Tx) rememberMatching(ctx context.Context, one seeding, key string) err
 // enrollMatching decides to enroll who matches.
 func (tx *Tx) enrollMatching(ctx context.Context, one seeding, revision int, undecided string) error {
 	_, err := tx.exec(ctx, `INSERT INTO intents (`+intentColumns+`, due)
-		SELECT '`+plan.ActEnroll+`', workflow, record, CAST($3 AS TEXT), '`+plan.WayExisting+`', '', '', '', '', 0, TRUE, CAST($4 AS BIGINT), 0, '', 0
+		SELECT '`+plan.ActEnroll+`', workflow, record, CAST($3 AS TEXT), '`+plan.WayExisting+`', '', '', '', '', 0, TRUE, 0, CAST($4 AS BIGINT), 0, '', 0
 		FROM matches WHERE workflow = $1 AND filter = $2 AND matching`+undecided+` ORDER BY LENGTH(record), record ON CONFLICT DO NOTHING`,
 		one.workflow, one.key, "matched revision "+strconv.Itoa(revision)+" already", instant{one.now})
 	return err

@@ -126,7 +126,7 @@ var seedings = map[string]func(t *testing.T, s *store.Store){
 		var published store.Published
 		require.NoError(t, s.Tx(ctx, func(tx *store.Tx) (err error) { published, err = tx.Publish(ctx, publication); return err }))
 		require.Equal(t, map[string]int{"w": 1}, published.Existing)
-		intents, err := s.Intents(ctx, noon, 10)
+		intents, err := s.Many(ctx, 0, 0, noon, 10)
 		require.NoError(t, err)
 		require.Equal(t, ann.String(), intents[len(intents)-1].Record)
 	},

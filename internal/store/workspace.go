@@ -144,7 +144,7 @@ func (tx *Tx) setAccount(ctx context.Context, account json.RawMessage, now time.
 		return err
 	}
 	told, err := tx.exec(ctx, `INSERT INTO intents (`+intentColumns+`, due)
-		SELECT '`+plan.ActChanged+`', workflow, record, '', '', id, '', '', '', 0, TRUE, CAST($1 AS BIGINT), 0, '', 0
+		SELECT '`+plan.ActChanged+`', workflow, record, '', '', id, '', '', '', 0, TRUE, 0, CAST($1 AS BIGINT), 0, '', 0
 		FROM enrollments WHERE closed IS NULL AND until IS NOT NULL ORDER BY seq`, instant{now})
 	tx.decided = tx.decided || told > 0
 	return err
