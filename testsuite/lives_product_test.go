@@ -34,9 +34,9 @@ import (
 )
 
 // lag is how long it takes in a random world until something that happened is decided about, and until the next
-// enrollment is told: one thing after the other, since who is told first is left open where people race. Its
-// milliseconds keep what happens by itself from falling on the same instant.
-const lag = 10*time.Second + 7*time.Millisecond
+// enrollment is told: one thing after the other, since who is told first is left open where people race. Each takes a little longer than
+// the one before, so that nothing falls on the instant at which something happens by itself.
+func lag(before int) time.Duration { return 10*time.Second + time.Duration(before)*time.Millisecond }
 
 // product lets a random world happen in the product: store, router, admission, interpreter and kinds as in production, in
 // skipped time. The SDK's test environment keeps the clock and runs each enrollment as a child workflow.
@@ -69,7 +69,7 @@ func produce(ctx context.Context, w *randomWorld) (lines []string, _ draws, err 
 	suite.SetLogger(silent)
 	p := &product{ctx: ctx, world: w, env: suite.NewTestWorkflowEnvironment(), books: books, draws: draws{}}
 	p.server = &server{open: map[string]run{}, scheduled: map[string]bool{}}
-	p.server.post = func() { p.env.RegisterDelayedCallback(p.next, lag) }
+	p.server.post = func(before int) { p.env.RegisterDelayedCallback(p.next, lag(before)) }
 	p.router = enroll.Router{Client: enroll.Client{Temporal: p.server, Store: books}, Log: slog.New(slog.DiscardHandler), Now: p.env.Now}
 	p.env.SetStartTime(before)
 	p.env.SetTestTimeout(10 * patience)
@@ -336,7 +336,7 @@ func wrote(entry plan.Entry) string {
 // from many sides at once.
 type server struct {
 	client.Client // the rest of it, which nobody calls
-	post          func()
+	post          func(before int)
 
 	mu        sync.Mutex
 	open      map[string]run  // by workflow id
@@ -344,6 +344,7 @@ type server struct {
 	runs      int
 	letters   []letter
 	stirred   bool // next is on its way
+	lags      int  // that there were
 }
 
 // letter is what an enrollment is to be told.
@@ -385,7 +386,8 @@ func (s *server) stir() {
 func (s *server) stirring() {
 	if !s.stirred {
 		s.stirred = true
-		s.post()
+		s.post(s.lags)
+		s.lags++
 	}
 }
 

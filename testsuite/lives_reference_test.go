@@ -17,6 +17,7 @@ type reference struct {
 	flows   []*flow
 	people  []*person
 	next    time.Time // when somebody decides, or the next enrollment is told; zero = nothing to do
+	lags    int       // that there were
 	letters []notice
 	bulk    []notice // whom a schedule enrolls when nothing else is to be told
 	lines   []string
@@ -143,7 +144,8 @@ func (r *reference) remaining() {
 
 func (r *reference) stir() {
 	if r.next.IsZero() {
-		r.next = r.now.Add(lag)
+		r.next = r.now.Add(lag(r.lags))
+		r.lags++
 	}
 }
 
