@@ -359,6 +359,9 @@ func (u PropertyUse) Check(property Property, d *schema.Diagnostics) {
 	for _, operand := range u.constants {
 		if err := fits(operand.text, property); err != nil {
 			problem := d.Errorf(operand.pos, codeWrongValue, "%s: %s", u.Name, reason(err))
+			if slices.Contains(timeTypes, kind) {
+				problem.Suggest(operand.text, relativeWords())
+			}
 			if len(property.Options) > 0 {
 				values := make([]string, len(property.Options))
 				for i, option := range property.Options {

@@ -311,6 +311,8 @@ func TestPropertyUsesAreCheckedAgainstTheirDeclaration(t *testing.T) {
 		"{property: score, is: many}":                            `"many" is not a number`,
 		"{property: vip, is: yes}":                               "neither true nor false",
 		"{property: birthday, is: soon}":                         "not a date or time",
+		"{property: birthday, is: this_monht}":                   `"this_monht" is not a date or time; did you mean "this_month"?`,
+		"{property: score, updated_after: this_month}":           "",
 		"{property: rank, was_ever: 1}":                          "has no history",
 		"{property: email, within_last: 1d}":                     "which is a string",
 		"{property: interests, in: [golf]}":                      "",
@@ -329,7 +331,7 @@ func TestPropertyUsesAreCheckedAgainstTheirDeclaration(t *testing.T) {
 			continue
 		}
 		require.Len(t, problems, 1, source)
-		require.Contains(t, problems[0].Message, says, source)
+		require.Contains(t, problems[0].Message+"; "+problems[0].Hint, says, source)
 	}
 }
 
