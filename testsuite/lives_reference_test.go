@@ -210,9 +210,23 @@ func (r *reference) happen(h happening) {
 	}
 	if p.deleted {
 		p.deleted = h.verb != "restored" // and nothing follows (§2.6)
+		r.hidden(p, h)
 		return
 	}
 	r.live(p, h)
+}
+
+// hidden lets something happen to a person who is deleted: nothing but that it is taken off lists, of all or nothing.
+func (r *reference) hidden(p *person, h happening) {
+	parts := append(slices.Clone(h.parts), h)
+	if slices.ContainsFunc(h.parts, func(part happening) bool { return part.verb == "is" || part.verb == "joins" }) {
+		return
+	}
+	for _, part := range parts {
+		if part.verb == "quits" {
+			p.is["list "+part.what] = ""
+		}
+	}
 }
 
 // live lets something happen to a person who is there.
