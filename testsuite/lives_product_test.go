@@ -186,9 +186,12 @@ func (p *product) happen(h happening, id string) error {
 			return nil
 		})
 	case "calls":
-		_, err := p.router.Webhook(p.ctx, h.flow, id, map[string]any{"email": email(h.record)}, now)
+		event, err := p.router.Webhook(p.ctx, h.flow, id, map[string]any{"email": email(h.record)}, now)
 		if errors.Is(err, enroll.ErrNoWebhook) || errors.Is(err, enroll.ErrNobody) {
 			return nil
+		}
+		if err == nil {
+			_, err = p.router.Deliver(p.ctx, event, now)
 		}
 		return err
 	case "ticks":
