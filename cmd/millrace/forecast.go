@@ -84,24 +84,44 @@ func printPlaces(w io.Writer, places []publish.Place) {
 // agree lets somebody at a terminal look at what becomes of people, or holds a token against it. A script that has no
 // token is told and goes on. What comes back is why the push must not go on; "" = it may.
 func (a *app) agree(seen pushed, how pushing) (refusal string) {
-	people, token := affected(seen.forecasts), seen.Confirm
+	people, token, deletes := affected(seen.forecasts), seen.Confirm, seen.deletes()
 	seen.Confirm = "" // is told with the question
 	switch {
 	case how.confirm != "":
 		if changed := publish.Confirm(how.confirm, seen.forecasts); changed != "" {
 			return fmt.Sprintf("the token does not hold any more: %s; look again with --dry-run", changed)
 		}
-	case people == 0 || how.yes || a.developing():
+	case people == 0 && len(deletes) == 0 || how.yes || a.developing():
 	case a.output == outputText && a.terminal(a.Stderr) && a.watched():
 		seen.print(a.Stderr)
-		if !asked(a.Stdin, a.Stderr, fmt.Sprintf("Publish this? It affects %d inside. [y/N] ", people)) {
+		question := "Publish this?"
+		if people > 0 {
+			question += fmt.Sprintf(" It affects %d inside.", people)
+		}
+		if len(deletes) > 0 {
+			question += fmt.Sprintf(" It deletes records at %s.", strings.Join(deletes, ", "))
+		}
+		if !asked(a.Stdin, a.Stderr, question+" [y/N] ") {
 			return "you did not agree"
 		}
+	case people == 0:
+		fmt.Fprintf(a.Stderr, "records will be deleted at %s; nobody could be asked\n", strings.Join(deletes, ", "))
 	default:
 		seen.print(a.Stderr)
 		fmt.Fprintf(a.Stderr, "nobody could be asked; `millrace push --confirm %s` would have held it to this\n", token)
 	}
 	return ""
+}
+
+// deletes names the actions that delete records, and did not before, as WORKFLOW/ACTION.
+func (p pushed) deletes() []string {
+	var named []string
+	for _, one := range p.Workflows {
+		for _, id := range one.Deletes {
+			named = append(named, one.Workflow+"/"+id)
+		}
+	}
+	return named
 }
 
 // asked asks a question whose answer is yes or anything else.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/millrace/millrace/internal/action"
 	"github.com/millrace/millrace/internal/definition"
 	"github.com/millrace/millrace/internal/enroll"
 	"github.com/millrace/millrace/internal/plan"
@@ -41,6 +42,8 @@ type pushedWorkflow struct {
 	Told     int    `json:"told"`      // of these, how many were told of the revision
 	Existing int    `json:"existing"`  // records that match a new filter trigger already
 	Enrolled bool   `json:"enrolled"`  // of these, whether they are enrolled
+
+	Deletes []string `json:"deletes"` // actions that delete the enrolled record, and did not in the revision before
 
 	People []publish.Place `json:"people"` // of a dry run: what becomes of those inside
 }
@@ -87,7 +90,8 @@ the end. It may name the workflow too: --map trial-nurture/week=offer.
 
 --dry-run tells for each action how many go on, move, wake earlier, wait longer
 or leave, and which messages they may now get twice or never. A push that does
-any of that but let them go on asks on a terminal. With --confirm and the token
+any of that but let them go on, or deletes records where the revision before did
+not, asks on a terminal. With --confirm and the token
 of a dry run it is refused unless the same becomes of as many people, which is
 for scripts. On the database of a running ` + "`millrace dev`" + ` nobody is asked.`,
 		Example: "  millrace push examples/trial-nurture --in-flight migrate --map week=offer",
@@ -111,7 +115,7 @@ for scripts. On the database of a running ` + "`millrace dev`" + ` nobody is ask
 	command.Flags().Var(&choice{&how.inFlight, []string{plan.InFlightFollow, plan.InFlightPin, plan.InFlightMigrate}}, "in-flight", "what people inside do (default follow)")
 	command.Flags().StringArrayVar(&how.mapped, "map", nil, "`FROM=TO`, where those who stand in an action go; may be given several times")
 	command.Flags().StringVar(&how.confirm, "confirm", "", "`token` of the dry run that shows what you agree to")
-	command.Flags().BoolVar(&how.yes, "yes", false, "agree to whatever it does to people inside")
+	command.Flags().BoolVar(&how.yes, "yes", false, "agree to whatever it does to people inside, and to what it deletes")
 	command.Flags().Var(&choice{&how.existing, []string{existingEnroll, existingSkip}}, "existing", "what happens to records that match a new filter trigger already; --dry-run counts them")
 	command.Flags().BoolVar(&how.off, "off", false, "leave workflows off that are published for the first time")
 	return command
@@ -233,6 +237,9 @@ func (p pushed) print(w io.Writer) {
 			fmt.Fprintf(w, ", %d that match already stay out (--existing enroll lets them in)", one.Existing)
 		}
 		fmt.Fprintln(w)
+		for _, id := range one.Deletes {
+			fmt.Fprintf(w, "  %s: deletes the record\n", id)
+		}
 		if one.InFlight != plan.InFlightPin {
 			printPlaces(w, one.People)
 		}
@@ -347,6 +354,7 @@ func (p *publisher) prepare(ctx context.Context, tx *store.Tx) error {
 	for i := range publication.Definitions {
 		definition, one := &publication.Definitions[i], &p.result.Workflows[i]
 		definition.On = !p.how.off
+		one.Deletes = p.deletes(definition.Plan, latest[definition.Workflow])
 		if before := latest[definition.Workflow]; before != nil && before.Hash != definition.Plan.Hash {
 			one.Change, one.InFlight = changeRevised, cmp.Or(p.how.inFlight, plan.InFlightFollow)
 			one.Revision++
@@ -360,6 +368,19 @@ func (p *publisher) prepare(ctx context.Context, tx *store.Tx) error {
 	publication.EnrollExisting = p.how.existing == existingEnroll
 	p.latest, p.result.publication = latest, publication
 	return p.mayPublish(ctx, tx, publication)
+}
+
+// deletes are the actions of a plan that delete the record, and did not in the plan before, which may be nil.
+func (p *publisher) deletes(now, before *plan.Plan) []string {
+	ids := []string{}
+	for id, node := range now.Nodes {
+		known := before != nil && before.Nodes[id].Kind == node.Kind
+		if !known && slices.ContainsFunc(p.Kinds, func(kind action.Kind) bool { return kind.ID == node.Kind && kind.Deletes }) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 func (p *publisher) publish(ctx context.Context, tx *store.Tx) error {

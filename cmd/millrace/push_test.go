@@ -90,7 +90,7 @@ func TestPush(t *testing.T) {
 	require.Equal(t, "trial-nurture: unchanged, revision 1\n", term.run("push").succeeds().stdout)
 	term.replace(definitionFile, "max_wait: 3d", "max_wait: 4d")
 	require.Equal(t, "trial-nurture: would become revision 2\n", term.run("push", "--dry-run").succeeds().stdout)
-	require.Equal(t, pushedWorkflow{Workflow: "trial-nurture", Revision: 2, Change: changeRevised, On: true, InFlight: plan.InFlightFollow, People: []publish.Place{}}, push(term))
+	require.Equal(t, pushedWorkflow{Workflow: "trial-nurture", Revision: 2, Change: changeRevised, On: true, InFlight: plan.InFlightFollow, Deletes: []string{}, People: []publish.Place{}}, push(term))
 	require.Equal(t, changeUnchanged, push(term).Change)
 
 	revision, err := term.store().Revision(t.Context(), "trial-nurture", 2)
@@ -294,4 +294,23 @@ func TestPushCountsWhoMatchesAlready(t *testing.T) {
 	undone, _, _, err := term.store().Undone(t.Context())
 	require.NoError(t, err)
 	require.NotZero(t, undone)
+}
+
+func TestPushTellsWhatDeletesRecords(t *testing.T) {
+	t.Parallel()
+	term := newTerminal(t)
+	term.write("millrace.yaml", "time_zone: UTC\n")
+	term.write("workflows/clean-up.yaml", "workflow: clean-up\nobject: contact\nactions:\n  - {id: gone, delete_contact: {}}\n")
+	look := term.run("push", "--dry-run").succeeds()
+	require.Contains(t, look.stdout, "gone: deletes the record")
+	var made pushed
+	first := term.run("push", "-o", "json").succeeds()
+	first.decode(&made)
+	require.Equal(t, []string{"gone"}, made.Workflows[0].Deletes)
+	require.Contains(t, first.stderr, "records will be deleted at clean-up/gone; nobody could be asked")
+	term.write("workflows/clean-up.yaml", "workflow: clean-up\nobject: contact\nactions:\n  - {id: wait, delay_set_amount: {for: 1d}}\n  - {id: gone, delete_contact: {}}\n")
+	again := term.run("push").succeeds()
+	require.NotContains(t, again.stdout+again.stderr, "delete", "it did before")
+	term.replace("workflows/clean-up.yaml", "id: gone", "id: off")
+	require.Contains(t, term.run("push", "--yes").succeeds().stdout, "off: deletes the record")
 }

@@ -66,6 +66,7 @@ type Spec[C any] struct {
 	Effect   Effect
 	Attempt  time.Duration // longest single attempt; 0 = plan.Attempt
 	GiveUp   time.Duration // longest time over all attempts; 0 = plan.GiveUp
+	Deletes  bool          // the enrolled record: who publishes it is asked
 
 	// Branches returns the ports that a config names; they come before Ports.
 	Branches func(cfg C) []string
@@ -92,6 +93,7 @@ type Kind struct {
 	Effect   Effect
 	Attempt  time.Duration
 	GiveUp   time.Duration
+	Deletes  bool
 	Config   reflect.Type
 
 	static   []string
@@ -112,7 +114,7 @@ func Define[C any](spec Spec[C]) Kind {
 	return Kind{
 		ID: spec.ID, Aliases: spec.Aliases, Category: spec.Category, Summary: spec.Summary, Doc: spec.Doc, Example: spec.Example,
 		Objects: spec.Objects, Outputs: spec.Outputs, Local: spec.Local, Channel: spec.Channel, Effect: spec.Effect,
-		Attempt: spec.Attempt, GiveUp: spec.GiveUp, Config: config,
+		Attempt: spec.Attempt, GiveUp: spec.GiveUp, Deletes: spec.Deletes, Config: config,
 		static: static(spec.Ports),
 		decode: func(node *schema.Node) (any, schema.Diagnostics) {
 			var cfg C
