@@ -46,6 +46,7 @@ type product struct {
 	env    *sdktest.TestWorkflowEnvironment
 	books  *store.Store
 	router enroll.Router
+	bulk   *enroll.Bulk
 	server *server
 	lines  []string
 	draws  draws
@@ -71,6 +72,7 @@ func produce(ctx context.Context, w *randomWorld) (lines []string, _ draws, err 
 	p.server = &server{open: map[string]run{}, scheduled: map[string]bool{}}
 	p.server.post = func(before int) { p.env.RegisterDelayedCallback(p.next, lag(before)) }
 	p.router = enroll.Router{Client: enroll.Client{Temporal: p.server, Store: books}, Log: slog.New(slog.DiscardHandler), Now: p.env.Now}
+	p.bulk = enroll.NewBulk(enroll.Client{Temporal: p.server, Store: books, Now: p.env.Now}, p.router.Log)
 	p.env.SetStartTime(before)
 	p.env.SetTestTimeout(10 * patience)
 	p.env.SetWorkerOptions(sdkworker.Options{DeadlockDetectionTimeout: patience})
@@ -159,6 +161,7 @@ func (p *product) next() {
 			}
 			busy = more
 		}
+		p.note(p.bulk.Lane(p.ctx, 0))
 		if !p.server.waiting() {
 			return
 		}
