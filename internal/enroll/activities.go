@@ -36,6 +36,10 @@ func (a *Activities) Functions() map[string]any {
 // refusal is why a record may not enter.
 type refusal struct{ reason, detail string }
 
+// repeated refuses a start that was made twice, as after a crash. Nobody asked for the second one, so the books, which
+// know the first, say nothing of it.
+var repeated = &refusal{"enrolled-before", "the record was enrolled by this very trigger"}
+
 // Admit decides whether a record enters, and gives the enrollment its number (semantics §2.3). Asked twice for
 // one run it answers the same.
 func (a *Activities) Admit(ctx context.Context, request plan.AdmitRequest) (plan.Admission, error) {
@@ -68,6 +72,9 @@ func (a *Activities) Admit(ctx context.Context, request plan.AdmitRequest) (plan
 		}
 		if refused != nil {
 			admission.Refused, admission.Detail = refused.reason, refused.detail
+			if refused == repeated {
+				return nil
+			}
 			row.Exit, row.Detail, row.Closed = plan.ExitRefused, refused.reason+": "+refused.detail, request.Now
 			attempt := plan.WorkflowID(request.Workflow, request.Record) + "/" + request.FirstRun // listed with the record, whatever id was tried
 			return errors.Join(tx.RefuseEnrollment(ctx, row), tx.WriteJournal(ctx, plan.Entry{
@@ -148,7 +155,7 @@ func (a *Activities) examine(ctx context.Context, tx *store.Tx, request plan.Adm
 		if before, err := tx.EnrolledBy(ctx, request.Workflow, request.Record, request.Trigger); err != nil {
 			return revision, nil, err
 		} else if before {
-			return refuse("enrolled-before", "the record was enrolled by this very trigger")
+			return revision, repeated, nil
 		}
 	}
 	if by.depth > maxDepth {

@@ -101,6 +101,9 @@ func TestATriggerThatIsKnownEnrollsOnceWhoeverStartsItTwice(t *testing.T) {
 	require.NoError(t, d.Close(t.Context(), plan.CloseRequest{Enrollment: first.Enrollment, Exit: plan.Exit{Reason: plan.ExitCompleted}, Now: now}))
 	require.Equal(t, first.Enrollment, by("run-1").Enrollment)
 	require.Equal(t, "enrolled-before", by("run-2").Refused)
+	all, err := d.Store.Enrollments(t.Context(), store.EnrollmentFilter{Workflow: "welcome"})
+	require.NoError(t, err)
+	require.Len(t, all, 1, "the books say nothing of the second start")
 	require.Equal(t, "welcome/contact/51/2", d.admit("contact/51", "run-3").Enrollment, "what re-enrolls still does")
 }
 
