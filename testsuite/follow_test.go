@@ -249,6 +249,7 @@ func TestEnrollingForAStepHappensOnce(t *testing.T) {
 	rows, err := s.Books.Enrollments(t.Context(), store.EnrollmentFilter{Workflow: "second", Record: "contact/1"})
 	require.NoError(t, err)
 	require.Len(t, rows, 2, "one admitted, one refused")
+	require.NoError(t, s.run(t, "second", "contact/1").Get(t.Context(), nil), "who was refused is gone from Temporal too")
 	forced := enroll.Step{Workflow: "second", Record: ref("contact/1"), Key: "first/contact/1/4/hand/1", Force: true, Now: time.Now()}
 	for range 2 {
 		id, err = s.People.Once(t.Context(), forced)

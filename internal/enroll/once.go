@@ -65,29 +65,15 @@ func (c *Client) Once(ctx context.Context, step Step) (enrollment string, err er
 	} else if !found {
 		return "", &Refused{"no-workflow", fmt.Sprintf("no workflow %q was published", request.Workflow)}
 	}
-	for {
-		started, err := c.Start(ctx, request)
-		if errors.Is(err, ErrInside) {
-			started, err = c.startedBy(ctx, request)
-		}
-		var leaving *leaving
-		if errors.As(err, &leaving) {
-			if err := c.Temporal.GetWorkflow(ctx, leaving.WorkflowID, leaving.RunID).Get(ctx, nil); ctx.Err() != nil {
-				return "", fmt.Errorf("waiting for %s to end: %w", leaving.WorkflowID, err)
-			}
-			continue
-		}
-		if err != nil {
-			return "", err
-		}
-		return c.admitted(ctx, request, started, step.Now)
+	started, err := c.Start(ctx, request)
+	if errors.Is(err, ErrInside) {
+		started, err = c.startedBy(ctx, request)
 	}
+	if err != nil {
+		return "", err
+	}
+	return c.admitted(ctx, request, started, step.Now)
 }
-
-// leaving is an enrollment that has ended in our books, or was refused, and is about to end in Temporal.
-type leaving struct{ Started }
-
-func (l *leaving) Error() string { return l.WorkflowID + " is about to end" }
 
 // admitted asks how a started enrollment was admitted, which is decided by whoever asks first: its own first
 // activity, or this.
@@ -102,8 +88,7 @@ func (c *Client) admitted(ctx context.Context, request Request, started Started,
 	return admission.Enrollment, err
 }
 
-// startedBy returns the enrollment that stands in the way of a request if the request itself started it. Errors: *leaving,
-// *Refused.
+// startedBy returns the enrollment that stands in the way of a request if the request itself started it.
 func (c *Client) startedBy(ctx context.Context, request Request) (Started, error) {
 	id := plan.WorkflowID(request.Workflow, request.Record.String())
 	described, err := c.Temporal.DescribeWorkflowExecution(ctx, id, "")
@@ -118,13 +103,6 @@ func (c *Client) startedBy(ctx context.Context, request Request) (Started, error
 		}
 	}
 	if trigger != keyword(request.Trigger) {
-		inTheWay := Started{WorkflowID: id, RunID: info.GetFirstRunId()}
-		switch row, found, err := c.Store.EnrollmentByRun(ctx, inTheWay.WorkflowID, inTheWay.RunID); {
-		case err != nil:
-			return Started{}, err
-		case found && row.Exit != "":
-			return Started{}, &leaving{inTheWay}
-		}
 		return Started{}, &Refused{"already-enrolled", fmt.Sprintf("%s %v %s", request.Record, ErrInside, request.Workflow)}
 	}
 	return Started{WorkflowID: id, RunID: info.GetFirstRunId()}, nil
