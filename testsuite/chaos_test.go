@@ -25,6 +25,7 @@ import (
 	"github.com/millrace/millrace/internal/provider/smtptest"
 	"github.com/millrace/millrace/internal/store"
 	"github.com/millrace/millrace/internal/store/postgrestest"
+	"github.com/millrace/millrace/worker"
 	"github.com/stretchr/testify/require"
 )
 
@@ -180,7 +181,10 @@ func (w *world) victims() []victim {
 		{
 			"worker",
 			func(tb testing.TB) { w.worker.kill(tb) },
-			func(testing.TB) { w.worker = w.shell.start(w.whole, "worker") },
+			func(tb testing.TB) {
+				again(tb, func() error { return worker.CheckNamespace(tb.Context(), w.Client, w.Namespace) }) // it may be at its own recovery
+				w.worker = w.shell.start(w.whole, "worker")
+			},
 		},
 		{
 			"temporal",

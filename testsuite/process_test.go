@@ -99,12 +99,10 @@ func (s *shell) start(tb testing.TB, arguments ...string) *process {
 	return p
 }
 
-// kill ends the process as a crash does. It may have ended by itself, when what it needs was away at its start.
+// kill ends the process as a crash does.
 func (p *process) kill(tb testing.TB) {
 	tb.Helper()
-	if err := p.command.Process.Kill(); !errors.Is(err, os.ErrProcessDone) {
-		require.NoError(tb, err)
-	}
+	require.NoError(tb, p.command.Process.Kill(), "%s", p.said)
 	<-p.done
 }
 
