@@ -82,6 +82,7 @@ type enrollment struct {
 	arrived time.Time
 	edited  time.Time // when that was made another wait
 	until   time.Time // zero = as long as it takes
+	over    bool      // that time has come: a zone that has changed meanwhile does not bring it back
 	held    string    // pause, window: its turn has come, and it may not act
 }
 
@@ -526,7 +527,7 @@ func (r *reference) leave(e *enrollment, reason string) {
 
 // arrive takes an enrollment to an action, or out when there is none.
 func (r *reference) arrive(e *enrollment, a *act) {
-	e.at, e.arrived, e.until, e.edited = a, r.now, time.Time{}, time.Time{}
+	e.at, e.arrived, e.until, e.over, e.edited = a, r.now, time.Time{}, false, time.Time{}
 	switch {
 	case a == nil:
 		r.leave(e, "completed")
@@ -574,7 +575,7 @@ func (r *reference) ask(e *enrollment) {
 		switch { // an event that happened by then wins, although nobody was told of it yet (§4.6.5)
 		case slices.ContainsFunc(p.events, func(one news) bool { return p.waitsFor(f, one) }):
 			r.answer(e, "event")
-		case !e.until.IsZero() && !e.until.After(r.now):
+		case e.over, !e.until.IsZero() && !e.until.After(r.now):
 			r.answer(e, "timeout")
 		}
 	case "branch":
@@ -702,7 +703,9 @@ func (r *reference) due(e *enrollment) {
 	case old.kind == "delay" && e.at.config("") == old.config(""):
 		r.answer(e, "next")
 	default:
+		e.over = e.at.config("") == old.config("")
 		r.ask(e)
+		e.over = false
 	}
 }
 
