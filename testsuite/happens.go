@@ -63,7 +63,7 @@ func (h *happening) play(ctx context.Context, script string) (err error) {
 	}
 	defer func() { err = errors.Join(err, books.Close()) }()
 	h.books, h.now = books, h.journey.Start
-	h.router = enroll.Router{Client: enroll.Client{Store: books}, Now: func() time.Time { return h.now }}
+	h.router = enroll.Router{Client: enroll.Client{Store: books, Now: func() time.Time { return h.now }}}
 	if err := h.read(script); err != nil {
 		return err
 	}

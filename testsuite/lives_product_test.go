@@ -71,8 +71,8 @@ func produce(ctx context.Context, w *randomWorld) (lines []string, _ draws, err 
 	p := &product{ctx: ctx, world: w, env: suite.NewTestWorkflowEnvironment(), books: books, draws: draws{}}
 	p.server = &server{open: map[string]run{}, scheduled: map[string]bool{}}
 	p.server.post = func(before int) { p.env.RegisterDelayedCallback(p.next, lag(before)) }
-	p.router = enroll.Router{Client: enroll.Client{Temporal: p.server, Store: books}, Log: slog.New(slog.DiscardHandler), Now: p.env.Now}
-	p.bulk = enroll.NewBulk(enroll.Client{Temporal: p.server, Store: books, Now: p.env.Now}, p.router.Log)
+	p.router = enroll.Router{Client: enroll.Client{Temporal: p.server, Store: books, Now: p.env.Now}, Log: slog.New(slog.DiscardHandler)}
+	p.bulk = enroll.NewBulk(p.router.Client, p.router.Log)
 	p.env.SetStartTime(before)
 	p.env.SetTestTimeout(10 * patience)
 	p.env.SetWorkerOptions(sdkworker.Options{DeadlockDetectionTimeout: patience})

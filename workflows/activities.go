@@ -64,7 +64,7 @@ func (e *enrollment) local(ctx workflow.Context, node plan.Node, input, result a
 }
 
 // normal runs an activity whose retries are durable. Temporal does not bound them: a bound would cost a timer of three
-// days for each call at the server, and the wrapper knows when the first attempt began.
+// days for each call at the server, and the wrapper knows when the first attempt began (decision 0026).
 func (e *enrollment) normal(ctx workflow.Context, node plan.Node, input any) workflow.Future {
 	return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue: node.Queue, Summary: cmp.Or(node.Label, e.Node),

@@ -36,7 +36,14 @@ type Client struct {
 	Temporal client.Client
 	Store    *store.Store
 	Queue    string           // "" = plan.TaskQueue
-	Now      func() time.Time // for what filters say in Why; nil = time.Now
+	Now      func() time.Time // nil = time.Now
+}
+
+func (c *Client) now() time.Time {
+	if c.Now != nil {
+		return c.Now()
+	}
+	return time.Now()
 }
 
 // Request asks for one enrollment.

@@ -29,7 +29,6 @@ const (
 type Router struct {
 	Client
 	Log *slog.Logger
-	Now func() time.Time // nil = time.Now
 
 	index *index
 }
@@ -70,13 +69,6 @@ func rest(ctx context.Context, until <-chan struct{}, longest time.Duration) {
 	case <-until:
 	case <-timer.C:
 	}
-}
-
-func (r *Router) now() time.Time {
-	if r.Now != nil {
-		return r.Now()
-	}
-	return time.Now()
 }
 
 // Round decides about the changes that there are, up to a number, and does what is due. busy means that there may be more.

@@ -31,7 +31,7 @@ func newJunction(t *testing.T, rules map[string]*plan.Rules) *junction {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, books.Close()) })
 	j := &junction{Store: books, t: t, now: now}
-	j.router = enroll.Router{Client: enroll.Client{Store: books}, Now: func() time.Time { return j.now }}
+	j.router = enroll.Router{Client: enroll.Client{Store: books, Now: func() time.Time { return j.now }}}
 	j.publish(rules, false)
 	return j
 }

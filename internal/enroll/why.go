@@ -212,13 +212,6 @@ func (a asking) obstacles(ctx context.Context, env crm.FilterEnv) (found []Obsta
 	return found, err
 }
 
-func (c *Client) now() time.Time {
-	if c.Now != nil {
-		return c.Now()
-	}
-	return time.Now()
-}
-
 func later(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b
